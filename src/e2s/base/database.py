@@ -1,0 +1,77 @@
+"""One database per writing component; an act is one durable transaction that begins IMMEDIATE.
+
+SQLite in WAL with ``synchronous=FULL``: when a transaction returns, its effects survive a kill.
+SQLAlchemy's own isolation level lets two writers both read 0 and both write, so the driver is in
+autocommit and the begin event says ``BEGIN IMMEDIATE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from e2s.base import meter
+
+
+class Database:
+    """The tables of one component in one file, opened by :meth:`open`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Use :meth:`open` unless an engine is already at hand."""
+        self.engine = engine
+
+    @classmethod
+    def open(cls, path: Path, tables: sa.MetaData) -> Database:
+        """Open (and lay out, if new) the database file at ``path``; its mode is 0600."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        engine = sa.create_engine(
+            f"sqlite:///{path}",
+            isolation_level="AUTOCOMMIT",
+            poolclass=sa.QueuePool,
+            connect_args={"check_same_thread": False, "timeout": 30},
+        )
+        event.listen(engine, "connect", _configure)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            tables.create_all(connection)
+            connection.exec_driver_sql("COMMIT")
+        return cls(engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """One durable act: committed when the block ends, undone when it raises."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+            meter.count("commit")
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent view with no write and no flush."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def _configure(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,96 @@
+"""A document has exactly one encoding: canonical JSON (RFC 8785, restricted), compared octet by octet.
+
+Restrictions (protocol, section 1): UTF-8 in NFC, ASCII member names, no floats, no null, no
+duplicate members, integers below 2**53, depth at most 16, size at most 128 KiB by default.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import unicodedata
+from typing import Any, TypeAlias
+
+import msgspec
+
+from e2s.base.errors import Misuse, Refusal
+
+#: A document as read: member names to values.
+Document: TypeAlias = dict[str, Any]
+
+MAX_DOCUMENT_BYTES = 128 * 1024
+MAX_DEPTH = 16
+MAX_INTEGER = 2**53 - 1
+
+
+def encode(document: Document) -> bytes:
+    """The canonical octets of ``document``; raises :class:`Misuse` for what has no canonical form."""
+    fault = _fault(document, MAX_DEPTH)
+    if fault:
+        raise Misuse("not-canonical", fault)
+    return msgspec.json.encode(document, order="sorted")
+
+
+def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
+    """Read canonical octets; raises :class:`Refusal` ``not-canonical`` or ``too-large``."""
+    if len(octets) > max_bytes:
+        raise Refusal("too-large", "the document is larger than may be read", size=len(octets))
+    if octets.count(b"[") + octets.count(b"{") > max_bytes // 2:
+        raise Refusal("not-canonical", "too many nested values")
+    try:
+        value = msgspec.json.decode(octets)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refusal("not-canonical", "the document is not JSON") from error
+    if not isinstance(value, dict):
+        raise Refusal("not-canonical", "a document is a JSON object")
+    fault = _fault(value, MAX_DEPTH)
+    if fault:
+        raise Refusal("not-canonical", fault)
+    if msgspec.json.encode(value, order="sorted") != octets:
+        raise Refusal("not-canonical", "the octets differ from the document's only encoding")
+    return value
+
+
+def _fault(value: object, depth: int) -> str:
+    """Why ``value`` has no canonical form, or the empty string."""
+    if depth < 0:
+        return "nested too deep"
+    kind = type(value)
+    if kind is str:
+        return "" if value.isascii() or unicodedata.is_normalized("NFC", value) else "text is not in NFC"  # type: ignore[attr-defined,arg-type]
+    if kind is bool:
+        return ""
+    if kind is int:
+        return "" if -MAX_INTEGER <= value <= MAX_INTEGER else "integer out of range"  # type: ignore[operator]
+    if kind is list:
+        return next((f for item in value if (f := _fault(item, depth - 1))), "")  # type: ignore[attr-defined]
+    if kind is dict:
+        for name, item in value.items():  # type: ignore[attr-defined]
+            if type(name) is not str or not name.isascii():
+                return "member names are ASCII"
+            fault = _fault(item, depth - 1)
+            if fault:
+                return fault
+        return ""
+    return "null, floating numbers and other kinds have no place in a document"
+
+
+def b64u(octets: bytes) -> str:
+    """Base64url without padding (RFC 4648, 5)."""
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def unb64u(text: str) -> bytes:
+    """Read :func:`b64u`'s only form; raises :class:`Refusal` ``bad-base64``."""
+    try:
+        octets = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError, ValueError) as error:
+        raise Refusal("bad-base64", "octets are written in base64url without padding") from error
+    if b64u(octets) != text:
+        raise Refusal("bad-base64", "octets are written in base64url without padding")
+    return octets
+
+
+def len4(octets: bytes) -> bytes:
+    """A four-byte big-endian length, then the octets (protocol, section 1)."""
+    return len(octets).to_bytes(4, "big") + octets
