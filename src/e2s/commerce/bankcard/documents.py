@@ -1,0 +1,56 @@
+"""What the purchasing manager orders and gets: control parameters, statement (6.2.2 steps 1 and 10)."""
+
+from __future__ import annotations
+
+from e2s.commerce.order import LINE, VAT
+from e2s.crypto.forms import Form, decimal_amount, digest, instant, integer, list_of, octets, record, text, token
+
+_HOLDER = record(
+    {
+        "holder": digest,  # the card-holder certificate C
+        "perPurchase": decimal_amount,
+        "perPeriod": decimal_amount,
+        "periodDays": integer(1, 366),
+        "classes": list_of(token, 300, 0),  # empty permits nothing; "*" permits every kind
+        "merchants": list_of(text(200), 300, 0),  # party names; the same reading
+    }
+)
+CONTROLS = Form(
+    "e2s/1/controls",
+    {"organisation": text(200), "n": integer(1, 2**31), "currency": token, "holders": list_of(_HOLDER, 200, 0)},
+    trade=False,
+)
+CONTROLS_TAKEN = Form("e2s/1/controls-taken", {"n": integer(1, 2**31), "controls": digest}, trade=False)
+STATEMENT_REQUEST = Form("e2s/1/statement-request", {"organisation": text(200), "n": integer(1, 2**31)}, trade=False)
+_ENTRY = record(
+    {
+        "trade": octets(16),
+        "xid": octets(20),
+        "cid": digest,
+        "holder": digest,
+        "buyer": text(200),
+        "costCentre": text(64),
+        "merchant": text(200),
+        "amount": decimal_amount,
+        "capturedAt": instant,
+        "capreq": digest,
+        "lines": list_of(LINE, 400, 1),
+        "vat": list_of(VAT, 40, 1),
+    }
+)
+STATEMENT = Form(
+    "e2s/1/statement",
+    {
+        "organisation": text(200),
+        "n": integer(1, 2**31),
+        "begins": instant,
+        "ends": instant,
+        "currency": token,
+        "entries": list_of(_ENTRY, 200, 0),
+        "vat": list_of(VAT, 40, 0),
+        "total": decimal_amount,
+    },
+    {"prev": digest},
+    trade=False,
+)
+FORMS = {form.type: form for form in (CONTROLS, CONTROLS_TAKEN, STATEMENT_REQUEST, STATEMENT)}
