@@ -28,7 +28,10 @@ def encode(document: Document) -> bytes:
     fault = _fault(document, MAX_DEPTH)
     if fault:
         raise Misuse("not-canonical", fault)
-    return msgspec.json.encode(document, order="sorted")
+    try:
+        return msgspec.json.encode(document, order="sorted")
+    except UnicodeEncodeError as error:
+        raise Misuse("not-canonical", "text holds half a surrogate pair") from error
 
 
 def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
