@@ -1,0 +1,61 @@
+# `make demo` shows E2S; `make test` is everything that CI runs.
+SHELL := /bin/bash
+BIN := .venv/bin
+.PHONY: demo test env debian lint types imports tests docs bench soak pins clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo          one whole purchase between parties with their own keys and processes"
+	@echo "make test          everything that CI runs"
+	@echo "make bench         the figures, as ratios measured in turn (AREA=crypto for one area)"
+	@echo "make soak          the property tests with many more examples"
+	@echo "make env           only the environment, .venv"
+	@echo "make pins          resolve the requirements anew"
+
+demo:
+	@tools/environment run
+	$(BIN)/e2s demo purchase $(DEMO)
+
+test: debian env lint types imports tests docs
+
+env:
+	@tools/environment dev
+
+debian:
+	@tools/debian-packages || [ -z "$$CI" ]
+
+lint: env
+	@echo "== ruff"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env
+	@echo "== mypy --strict (a first run takes a minute or two)"
+	$(BIN)/mypy
+
+imports: env
+	@echo "== import-linter: floors and rooms"
+	$(BIN)/lint-imports
+
+tests: env
+	@echo "== pytest (some minutes; each file is named as it runs)"
+	@mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage report --format=total | sed 's/^/== branch coverage, per cent: /'
+	$(BIN)/coverage html -q -d build/coverage/html
+
+docs: env
+	@echo "== documentation, warnings as errors"
+	$(BIN)/sphinx-build -q -W -b html docs build/docs
+
+bench: env
+	$(BIN)/python -m bench $(AREA)
+
+soak: env
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q $(TESTS)
+
+pins:
+	@tools/pins
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
