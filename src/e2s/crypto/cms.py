@@ -1,0 +1,21 @@
+"""The face of CMS: what is signed and what is sealed, written and read."""
+
+from __future__ import annotations
+
+from e2s.crypto.cms_opening import open_sealed
+from e2s.crypto.cms_sealing import seal, seal_legacy
+from e2s.crypto.cms_signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
+from e2s.crypto.cms_signing import sign
+
+__all__ = [
+    "EXACT",
+    "FOREIGN",
+    "Limits",
+    "Signed",
+    "check_signature",
+    "open_sealed",
+    "read_signed",
+    "seal",
+    "seal_legacy",
+    "sign",
+]

@@ -1,0 +1,325 @@
+"""SignedData is read strictly or not at all, and read before it is believed.
+
+:func:`read_signed` parses; :func:`check_signature` proves who signed; whether that certificate is to be
+trusted is the verifier's word.  Exact reading takes only what E2S writes: one signer, its five signed
+attributes, the key's own suite.  :data:`FOREIGN` takes other products' messages: still DER, one signer
+and signed attributes, but attributes may be fewer or more and digests of the same strength may vary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+from e2s.base import meter
+from e2s.base.errors import Misuse, Refusal
+from e2s.crypto import der, oids
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.suites import SignatureSuite, foreign_suite, signature_suite_of
+
+T = TypeVar("T")
+
+_EXPLICIT_0 = 0xA0
+_EXPLICIT_1 = 0xA1
+_KEY_ID = 0x80
+_MAX_ATTRIBUTES = 32
+_MAX_CRLS = 32
+_SIGNED_DATA = der.oid(oids.SIGNED_DATA)
+_FIVE = frozenset((
+    oids.CONTENT_TYPE,
+    oids.MESSAGE_DIGEST,
+    oids.SIGNING_TIME,
+    oids.SIGNING_CERTIFICATE_V2,
+    oids.ALGORITHM_PROTECTION,
+))
+_ESS_HASHES = {der.oid(oids.SHA256): "sha256", der.oid(oids.SHA384): "sha384", der.oid(oids.SHA512): "sha512"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much is read, and whether only E2S's own form is."""
+
+    max_bytes: int = 4 * 1024 * 1024
+    max_certificates: int = 16
+    exact: bool = True
+
+
+EXACT = Limits()
+FOREIGN = Limits(max_bytes=256 * 1024 * 1024, max_certificates=32, exact=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Signed:
+    """A SignedData as read; nothing is proven before :func:`check_signature`."""
+
+    content_type: str
+    content: bytes | None
+    certificates: tuple[Certificate, ...]
+    crls: tuple[bytes, ...]
+    signer_certificate: Certificate
+    signing_time: datetime | None
+    signature: bytes
+    message_digest: bytes = field(repr=False)
+    certificate_digest: tuple[str, bytes] | None = field(repr=False)
+    protection: bytes | None = field(repr=False)
+    digest_algorithm: bytes = field(repr=False)
+    signature_algorithm: bytes = field(repr=False)
+    attributes: bytes = field(repr=False)
+    exact: bool = True
+
+    @property
+    def at(self) -> datetime:
+        """The time at which the signer says to have signed; raises ``cms-signing-time`` if it says none."""
+        if self.signing_time is None:
+            raise Refusal("cms-signing-time", "the signer gives no signing time")
+        return self.signing_time
+
+    @property
+    def octets(self) -> bytes:
+        """The content, which must be inside; raises ``cms-detached``."""
+        if self.content is None:
+            raise Refusal("cms-detached", "the content is not inside the message")
+        return self.content
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the content inside."""
+        return hashlib.sha256(self.octets).digest()
+
+
+def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
+    """Read a ContentInfo with SignedData; raises :class:`Refusal` ``der-...``, ``cms-...``, ``bad-certificate``."""
+    if len(octets) > limits.max_bytes:
+        raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
+    outer = der.Reader(octets)
+    info = outer.enter()
+    outer.done()
+    if info.element(der.OID) != _SIGNED_DATA:
+        raise Refusal("cms-content-info", "the message is no SignedData")
+    explicit = info.enter(_EXPLICIT_0)
+    info.done()
+    data = explicit.enter()
+    explicit.done()
+    return _signed_data(data, limits)
+
+
+class _Outer(NamedTuple):
+    """What a SignedData says besides its one SignerInfo."""
+
+    version: int
+    digest_algorithms: bytes
+    content_type: str
+    content: bytes | None
+    certificates: tuple[Certificate, ...]
+    crls: tuple[bytes, ...]
+    limits: Limits
+
+
+def _signed_data(data: der.Reader, limits: Limits) -> Signed:
+    """SignedData (RFC 5652, 5.1)."""
+    version = data.integer()
+    algorithms = data.content(der.SET)
+    encapsulated = data.enter()
+    content_type = encapsulated.oid()
+    content = None
+    if encapsulated.pos != encapsulated.end:
+        explicit = encapsulated.enter(_EXPLICIT_0)
+        content = explicit.content(der.OCTET_STRING)
+        explicit.done()
+        encapsulated.done()
+    certificates = _certificates(data, limits)
+    crls = _crls(data, limits)
+    infos = data.enter(der.SET)
+    data.done()
+    if infos.peek() != der.SEQUENCE:
+        raise Refusal("cms-one-signer", "a message has exactly one signer")
+    info = infos.enter()
+    if infos.pos != infos.end:
+        raise Refusal("cms-one-signer", "a message has exactly one signer")
+    return _signer_info(info, _Outer(version, algorithms, content_type, content, certificates, crls, limits))
+
+
+def _certificates(data: der.Reader, limits: Limits) -> tuple[Certificate, ...]:
+    """CertificateSet (RFC 5652, 10.2.3): plain certificates only, in order when exact."""
+    if data.peek() != _EXPLICIT_0:
+        return ()
+    found = data.enter(_EXPLICIT_0).elements(der.SEQUENCE, limits.max_certificates)
+    if limits.exact:
+        der.check_order(found)
+    return tuple(map(Certificate.read, found))
+
+
+def _crls(data: der.Reader, limits: Limits) -> tuple[bytes, ...]:
+    """RevocationInfoChoices (RFC 5652, 10.2.1): CRLs only; none in E2S's own messages."""
+    if data.peek() != _EXPLICIT_1:
+        return ()
+    if limits.exact:
+        raise Refusal("cms-crls", "revocation data does not travel inside a message")
+    found = data.enter(_EXPLICIT_1).elements(der.SEQUENCE, _MAX_CRLS)
+    for crl in found:
+        der.check(crl, max_elements=2_000_000)
+    return tuple(found)
+
+
+def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
+    """SignerInfo (RFC 5652, 5.3) in the message ``outer``."""
+    exact = outer.limits.exact
+    version = info.integer()
+    by_key_id = version == 3 and not exact  # noqa: PLR2004 - the clause's version for a key identifier
+    if version != 1 and not by_key_id:
+        raise Refusal("cms-version", "the signer's version is unknown here", version=version)
+    if outer.version != (1 if outer.content_type == oids.DATA and not by_key_id else 3):
+        raise Refusal("cms-version", "the version does not follow from the content", version=outer.version)
+    signer = info.content(_KEY_ID) if by_key_id else info.element(der.SEQUENCE)
+    digest_algorithm = info.element(der.SEQUENCE)
+    if outer.digest_algorithms != digest_algorithm:
+        raise Refusal("cms-digest-algorithms", "the message's digest is not its signer's")
+    if info.peek() != _EXPLICIT_0:
+        raise Refusal("cms-signed-attributes", "a signature always covers attributes")
+    attributes = info.content(_EXPLICIT_0)
+    signature_algorithm = info.element(der.SEQUENCE)
+    signature = info.content(der.OCTET_STRING)
+    if info.pos != info.end:
+        if exact:
+            raise Refusal("cms-unsigned-attributes", "nothing unsigned stands beside a signature")
+        der.check(info.element(_EXPLICIT_1))
+        info.done()
+    values = _attributes(attributes, exact=exact)
+    if der.Reader(values[oids.CONTENT_TYPE]).oid() != outer.content_type:
+        raise Refusal("cms-content-type", "the signed content type is not the content's")
+    return Signed(
+        content_type=outer.content_type,
+        content=outer.content,
+        certificates=outer.certificates,
+        crls=outer.crls,
+        signer_certificate=_signer(signer, outer.certificates, by_key_id=by_key_id),
+        signing_time=_value(values, oids.SIGNING_TIME, der.Reader.time),
+        signature=signature,
+        message_digest=_whole(values[oids.MESSAGE_DIGEST], _octets),
+        certificate_digest=_value(values, oids.SIGNING_CERTIFICATE_V2, _ess_certificate),
+        protection=values.get(oids.ALGORITHM_PROTECTION),
+        digest_algorithm=digest_algorithm,
+        signature_algorithm=signature_algorithm,
+        attributes=attributes,
+        exact=exact,
+    )
+
+
+def _signer(signer: bytes, certificates: tuple[Certificate, ...], *, by_key_id: bool) -> Certificate:
+    """The certificate inside that ``signer`` names."""
+    for certificate in certificates:
+        if signer == (certificate.key_id if by_key_id else certificate.issuer_and_serial):
+            return certificate
+    raise Refusal("cms-signer-certificate", "the signer's certificate is not inside")
+
+
+def _attributes(attributes: bytes, *, exact: bool) -> dict[str, bytes]:
+    """Values by type: in DER's order, each type once with one value; exactly the five when ``exact``."""
+    elements = der.Reader(attributes).elements(der.SEQUENCE, _MAX_ATTRIBUTES)
+    der.check_order(elements)
+    values: dict[str, bytes] = {}
+    for element in elements:
+        attribute = der.Reader(element).enter()
+        oid = attribute.oid()
+        if oid in values:
+            raise Refusal("cms-attribute-twice", "an attribute occurs twice", attribute=oid)
+        held = attribute.enter(der.SET)
+        attribute.done()
+        values[oid] = held.element()
+        if held.pos != held.end:
+            raise Refusal("cms-attribute-values", "an attribute has more than one value", attribute=oid)
+        if oid not in _FIVE:
+            der.check(values[oid])
+    if exact and values.keys() != _FIVE:
+        raise Refusal("cms-signed-attributes", "the signed attributes are not the five that E2S signs")
+    if oids.CONTENT_TYPE not in values or oids.MESSAGE_DIGEST not in values:
+        raise Refusal("cms-signed-attributes", "the content type or the digest is not signed")
+    return values
+
+
+def _whole(value: bytes, read: Callable[[der.Reader], T]) -> T:
+    """Read ``value`` to its end."""
+    reader = der.Reader(value)
+    found = read(reader)
+    reader.done()
+    return found
+
+
+def _value(values: dict[str, bytes], oid: str, read: Callable[[der.Reader], T]) -> T | None:
+    """The attribute's value read, or None where it is absent."""
+    return _whole(values[oid], read) if oid in values else None
+
+
+def _octets(reader: der.Reader) -> bytes:
+    return reader.content(der.OCTET_STRING)
+
+
+def _ess_certificate(reader: der.Reader) -> tuple[str, bytes]:
+    """Hash name and digest of the first ESSCertIDv2 (RFC 5035, 3)."""
+    outer = reader.enter()
+    ids = outer.enter()
+    first = ids.enter()
+    name = "sha256"
+    if first.peek() == der.SEQUENCE:
+        algorithm = first.enter()
+        name = _ESS_HASHES.get(algorithm.element(der.OID), "")
+        if algorithm.pos != algorithm.end:
+            algorithm.content(der.NULL)
+            algorithm.done()
+    return name, first.content(der.OCTET_STRING)
+
+
+def check_signature(signed: Signed, content: bytes | None = None) -> None:
+    """Prove that the signer's key signed this content as it is labelled; ``content`` if it is detached.
+
+    Raises :class:`Refusal` ``altered-content``, ``wrong-certificate``, ``algorithm-substituted``,
+    ``bad-signature`` or ``suite-unknown``.
+    """
+    if (content is None) == (signed.content is None):
+        raise Misuse("cms-detached", "give the content exactly when it is not inside")
+    suite = _suite(signed)
+    if content is None and suite.digest is hashlib.sha256:
+        digest = signed.digest
+    else:
+        digest = suite.digest(signed.octets if content is None else content).digest()
+    if not hmac.compare_digest(digest, signed.message_digest):
+        raise Refusal("altered-content", "the content is not what was signed")
+    _check_certificate(signed)
+    meter.count("verify")
+    data = der.tlv(der.SET, signed.attributes)
+    if not suite.verified(signed.signer_certificate.public_key, signed.signature, data):
+        raise Refusal("bad-signature", "the signature is not that of the signer's key")
+
+
+def _suite(signed: Signed) -> SignatureSuite:
+    """The suite to verify with; the algorithms named must be protected and, if exact, the key's own."""
+    key = signed.signer_certificate.public_key
+    if signed.protection is not None:
+        # RFC 6211, 2: the same AlgorithmIdentifiers again, the signature's tagged [1]
+        protected = der.sequence(signed.digest_algorithm, b"\xa1" + signed.signature_algorithm[1:])
+        if signed.protection != protected:
+            raise Refusal("algorithm-substituted", "the algorithms are not those that the signer named")
+    if not signed.exact:
+        return foreign_suite(key, signed.digest_algorithm, signed.signature_algorithm)
+    suite = signature_suite_of(key)
+    if (signed.digest_algorithm, signed.signature_algorithm) != (suite.digest_algorithm, suite.signature_algorithm):
+        raise Refusal("algorithm-substituted", "the algorithms are not those of the signer's key")
+    return suite
+
+
+def _check_certificate(signed: Signed) -> None:
+    """The signature must name this very certificate (RFC 5035, 5.4), if it names one."""
+    if signed.certificate_digest is None:
+        return
+    name, named = signed.certificate_digest
+    certificate = signed.signer_certificate
+    if not name:
+        raise Refusal("suite-unknown", "the certificate is named by an unknown digest")
+    digest = certificate.digest if name == "sha256" else hashlib.new(name, certificate.der).digest()
+    if not hmac.compare_digest(digest, named):
+        raise Refusal("wrong-certificate", "the signature names another certificate")

@@ -1,0 +1,81 @@
+"""Every object identifier in one place: E2S's own arc and those of the standards it speaks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: E2S's arc (X.667: a UUID needs no registration).
+ARC: Final = "2.25.173062963162883804770210950185170896232"
+
+#: Content types (protocol, section 1 and 9.7).
+ACT: Final = f"{ARC}.1"
+PLAIN_PI: Final = f"{ARC}.5.1"
+PLAIN_SI: Final = f"{ARC}.5.2"
+PLAIN_LI: Final = f"{ARC}.5.3"
+PLAIN_PARCEL: Final = f"{ARC}.5.4"
+
+#: Roles of signing keys (``E.2.n``) and agreement keys (``E.4.n``): one numbering for both.
+ROLES: Final = {
+    "buyer-session": 1,
+    "buyer": 2,
+    "card-holder": 3,
+    "merchant": 4,
+    "merchant-payment": 5,
+    "gateway": 6,
+    "issuer": 7,
+    "manager": 8,
+    "catalogue": 9,
+}
+SIGNING: Final = {role: f"{ARC}.2.{number}" for role, number in ROLES.items()}
+AGREEMENT: Final = {role: f"{ARC}.4.{number}" for role, number in ROLES.items()}
+#: EKU of components' certificates.
+COMPONENT: Final = f"{ARC}.2.20"
+#: Extension of a card-holder's certificate: a commitment to the card number (OCTET STRING, 32 bytes).
+PAN_COMMIT: Final = f"{ARC}.3.1"
+
+# CMS (RFC 5652, 5083, 5084, 5035, 6211)
+DATA: Final = "1.2.840.113549.1.7.1"
+SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
+ENVELOPED_DATA: Final = "1.2.840.113549.1.7.3"
+AUTH_ENVELOPED_DATA: Final = "1.2.840.113549.1.9.16.1.23"
+CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
+MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
+SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
+SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
+ALGORITHM_PROTECTION: Final = "1.2.840.113549.1.9.52"
+
+# Time stamps (RFC 3161)
+TST_INFO: Final = "1.2.840.113549.1.9.16.1.4"
+
+# Digests and signatures (RFC 5754, 5758)
+SHA256: Final = "2.16.840.1.101.3.4.2.1"
+SHA384: Final = "2.16.840.1.101.3.4.2.2"
+SHA512: Final = "2.16.840.1.101.3.4.2.3"
+ECDSA_SHA256: Final = "1.2.840.10045.4.3.2"
+ECDSA_SHA384: Final = "1.2.840.10045.4.3.3"
+ECDSA_SHA512: Final = "1.2.840.10045.4.3.4"
+RSA: Final = "1.2.840.113549.1.1.1"
+RSA_SHA256: Final = "1.2.840.113549.1.1.11"
+RSA_SHA384: Final = "1.2.840.113549.1.1.12"
+RSA_SHA512: Final = "1.2.840.113549.1.1.13"
+
+# Key agreement, transport and content encryption (RFC 5753, 4055, 3565, 5084)
+EC_PUBLIC_KEY: Final = "1.2.840.10045.2.1"
+P256: Final = "1.2.840.10045.3.1.7"
+P384: Final = "1.3.132.0.34"
+STD_DH_SHA1: Final = "1.3.133.16.840.63.0.2"
+STD_DH_SHA256: Final = "1.3.132.1.11.1"
+STD_DH_SHA384: Final = "1.3.132.1.11.2"
+STD_DH_SHA512: Final = "1.3.132.1.11.3"
+RSA_OAEP: Final = "1.2.840.113549.1.1.7"
+MGF1: Final = "1.2.840.113549.1.1.8"
+AES256_WRAP: Final = "2.16.840.1.101.3.4.1.45"
+AES256_GCM: Final = "2.16.840.1.101.3.4.1.46"
+AES256_CBC: Final = "2.16.840.1.101.3.4.1.42"
+
+# Extended key usages (RFC 5280, 4.2.1.12)
+EKU_SERVER: Final = "1.3.6.1.5.5.7.3.1"
+EKU_CLIENT: Final = "1.3.6.1.5.5.7.3.2"
+EKU_EMAIL: Final = "1.3.6.1.5.5.7.3.4"
+EKU_TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
+EKU_OCSP: Final = "1.3.6.1.5.5.7.3.9"
