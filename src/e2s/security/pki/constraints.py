@@ -1,0 +1,82 @@
+"""Name constraints (RFC 5280, 4.2.1.10): a CA so confined certifies within its subtrees or not at all.
+
+A constraint of a form that cannot be processed here refuses every certificate below it, and so does a
+URI without a host where URIs are constrained.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from e2s.crypto.certificates import Certificate
+from e2s.security.pki.traits import traits
+
+#: A name as (form, value); a mail address of the subject need not be a well-formed one.
+_Name: TypeAlias = tuple[type, object]
+
+_FORMS = (
+    x509.DirectoryName,
+    x509.DNSName,
+    x509.UniformResourceIdentifier,
+    x509.RFC822Name,
+    x509.IPAddress,
+)
+
+
+def violation(constraints: x509.NameConstraints, certificate: Certificate) -> str:
+    """Why ``certificate`` lies outside ``constraints``, or the empty string."""
+    permitted = constraints.permitted_subtrees or []
+    excluded = constraints.excluded_subtrees or []
+    if not all(isinstance(tree, _FORMS) for tree in (*permitted, *excluded)):
+        return "a constraint of a form that is not processed"
+    for form, value in _names(certificate):
+        rivals = [tree.value for tree in permitted if type(tree) is form]
+        barred = [tree.value for tree in excluded if type(tree) is form]
+        if (rivals or barred) and form is x509.UniformResourceIdentifier and not _host(str(value)):
+            return "a URI without a host name, where URIs are constrained"
+        if rivals and not any(_within(form, value, base) for base in rivals):
+            return f"{_shown(value)} is in no permitted subtree"
+        if any(_within(form, value, base) for base in barred):
+            return f"{_shown(value)} is in an excluded subtree"
+    return ""
+
+
+def _names(certificate: Certificate) -> list[_Name]:
+    """All names that constraints apply to: the subject, its mail addresses, the alternative names."""
+    subject = certificate.x509.subject
+    names: list[_Name] = [(x509.DirectoryName, subject)] if subject.rdns else []
+    for attribute in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS):
+        names.append((x509.RFC822Name, str(attribute.value)))
+    return [*names, *((type(name), name.value) for name in traits(certificate).alternative_names)]
+
+
+def _within(form: type, value: object, base: object) -> bool:
+    """Whether ``value`` is in the subtree ``base`` of the same form."""
+    if isinstance(value, x509.Name) and isinstance(base, x509.Name):
+        return value.rdns[: len(base.rdns)] == base.rdns
+    if form is x509.IPAddress:
+        return value in base  # type: ignore[operator]
+    name, tree = str(value).lower(), str(base).lower()
+    if form is x509.DNSName:
+        return tree == "" or name == tree or name.endswith("." + tree.removeprefix("."))
+    if form is x509.RFC822Name and "@" in tree:
+        return name == tree
+    host = name.rpartition("@")[2] if form is x509.RFC822Name else _host(name)
+    return host.endswith(tree) if tree.startswith(".") else host == tree
+
+
+def _host(uri: str) -> str:
+    """The URI's host name; empty where there is none, or an address."""
+    try:
+        host = urlsplit(uri).hostname or ""
+    except ValueError:
+        return ""
+    return "" if ":" in host or host.rpartition(".")[2].isdigit() else host
+
+
+def _shown(value: object) -> str:
+    return value.rfc4514_string() if isinstance(value, x509.Name) else str(value)

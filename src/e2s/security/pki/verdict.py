@@ -1,0 +1,47 @@
+"""The verifier's answer is data: accepted with the path and the CRLs used, or refused by rule and clause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from e2s.base.errors import Refusal
+from e2s.crypto.certificates import Certificate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """``path`` runs from the certificate to the anchor; a refusal's ``culprit`` is the certificate at fault."""
+
+    accepted: bool
+    rule: str = ""
+    reason: str = ""
+    path: tuple[Certificate, ...] = ()
+    crls_used: tuple[bytes, ...] = field(default=(), repr=False)
+    culprit: Certificate | None = None
+
+    @property
+    def anchor(self) -> Certificate | None:
+        """The root that the path ends in, where there is a path."""
+        return self.path[-1] if self.path else None
+
+    def or_refuse(self) -> Verdict:
+        """Itself when accepted; raises :class:`Refusal` of its rule otherwise."""
+        if self.accepted:
+            return self
+        culprit = self.culprit
+        raise Refusal(
+            self.rule,
+            self.reason,
+            certificate=culprit.id if culprit else None,
+            subject=(culprit.name or culprit.subject) if culprit else None,
+        )
+
+
+def accept(path: tuple[Certificate, ...], crls_used: tuple[bytes, ...]) -> Verdict:
+    """An accepted path with the revocation data that spoke for it."""
+    return Verdict(accepted=True, reason="every check passed", path=path, crls_used=crls_used)
+
+
+def refuse(rule: str, reason: str, culprit: Certificate, path: tuple[Certificate, ...] = ()) -> Verdict:
+    """A refusal by ``rule``; ``reason`` names the clause."""
+    return Verdict(accepted=False, rule=rule, reason=reason, path=path, culprit=culprit)
