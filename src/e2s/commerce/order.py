@@ -12,7 +12,7 @@ from typing import Any
 
 from e2s.base.errors import Refusal
 from e2s.base.money import format_amount, parse_amount, parse_number, rounded, vat_by_rate
-from e2s.crypto.forms import decimal_amount, integer, list_of, number, record, text, token
+from e2s.crypto.forms import amount, integer, list_of, number, record, text, token
 
 #: One line of an order: its number, what, of which kind, how many, at which price and VAT rate.
 LINE = record(
@@ -24,18 +24,18 @@ LINE = record(
         "qty": number,
         "unit": number,
         "vatRate": number,
-        "net": decimal_amount,
+        "net": amount,
     }
 )
 #: Lines of one VAT rate taken together.
-VAT = record({"rate": number, "base": decimal_amount, "tax": decimal_amount})
+VAT = record({"rate": number, "base": amount, "tax": amount})
 #: The members that an order's sums consist of, wherever they stand.
 SUMS = {
     "lines": list_of(LINE, 400, 1),
     "vat": list_of(VAT, 40, 1),
-    "net": decimal_amount,
-    "tax": decimal_amount,
-    "total": decimal_amount,
+    "net": amount,
+    "tax": amount,
+    "total": amount,
     "currency": token,
 }
 

@@ -191,8 +191,8 @@ class Form:
     """The members of one type of document.
 
     Every form has ``type``.  With ``envelope`` (the default) it also has ``from``, ``to``, ``at``,
-    ``until`` and ``trade`` (protocol, section 1); ``members`` may replace their checks.  ``currency``
-    names the member that says what the form's amounts are in.
+    ``until`` and, unless ``trade`` is false, ``trade`` (protocol, section 1); ``members`` may replace
+    their checks.  ``currency`` names the member that says what the form's amounts are in.
     """
 
     def __init__(  # noqa: D107 - the class says it
@@ -202,11 +202,15 @@ class Form:
         optional: Mapping[str, Check] | None = None,
         *,
         envelope: bool = True,
+        trade: bool = True,
         currency: str = "",
     ) -> None:
         self.type = label
         self._currency = currency
-        self._record = record({"type": one_of(label), **(_ENVELOPE if envelope else {}), **members}, optional)
+        around = {name: check for name, check in _ENVELOPE.items() if envelope and (trade or name != "trade")}
+        self.members: Mapping[str, Check] = {"type": one_of(label), **around, **members}
+        self.optional: Mapping[str, Check] = dict(optional or {})
+        self._record = record(self.members, self.optional)
 
     def check(self, document: Document) -> None:
         """Raise :class:`Refusal` ``bad-document`` with ``where``, or ``wrong-label`` for another type."""

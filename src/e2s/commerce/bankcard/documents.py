@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from e2s.commerce.order import LINE, VAT
-from e2s.crypto.forms import Form, decimal_amount, digest, instant, integer, list_of, octets, record, text, token
+from e2s.crypto.forms import Form, amount, digest, instant, integer, list_of, octets, record, text, token
 
 _HOLDER = record(
     {
         "holder": digest,  # the card-holder certificate C
-        "perPurchase": decimal_amount,
-        "perPeriod": decimal_amount,
+        "perPurchase": amount,
+        "perPeriod": amount,
         "periodDays": integer(1, 366),
         "classes": list_of(token, 300, 0),  # empty permits nothing; "*" permits every kind
         "merchants": list_of(text(200), 300, 0),  # party names; the same reading
@@ -31,7 +31,7 @@ _ENTRY = record(
         "buyer": text(200),
         "costCentre": text(64),
         "merchant": text(200),
-        "amount": decimal_amount,
+        "amount": amount,
         "capturedAt": instant,
         "capreq": digest,
         "lines": list_of(LINE, 400, 1),
@@ -48,7 +48,7 @@ STATEMENT = Form(
         "currency": token,
         "entries": list_of(_ENTRY, 200, 0),
         "vat": list_of(VAT, 40, 0),
-        "total": decimal_amount,
+        "total": amount,
     },
     {"prev": digest},
     trade=False,

@@ -12,7 +12,7 @@ from hashlib import sha256
 from e2s.base import wire
 from e2s.commerce.order import LINE, SUMS
 from e2s.crypto.forms import (
-    Form, decimal_amount, digest, instant, integer, list_of, octets, one_of, record, text, token,
+    Form, amount, digest, instant, integer, list_of, octets, one_of, record, text, token,
 )  # fmt: skip
 
 _XID = octets(20)
@@ -24,7 +24,7 @@ _NAMES = {
     "holder": digest,
     "merchant": digest,
     "gateway": digest,
-    "amount": decimal_amount,
+    "amount": amount,
     "currency": token,
 }
 
@@ -37,7 +37,7 @@ PI = Form(
         "pan": token,
         "expiry": token,  # YYYY-MM
         "panSecret": octets(32),
-        "amount": decimal_amount,
+        "amount": amount,
         "currency": token,
         "merchant": digest,
         "gateway": digest,
@@ -61,7 +61,7 @@ SI = Form(
 )
 LI = Form(
     "e2s/1/LI",
-    {"xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1), "amount": decimal_amount,
+    {"xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1), "amount": amount,
      "currency": token, "oi": digest, "delivery": digest},
     envelope=False,
 )  # fmt: skip
@@ -71,14 +71,14 @@ _GATEWAY = record({"name": text(200), "signing": digest, "agreement": digest})
 PINIT = Form(
     "e2s/1/pinit",
     {"cid": digest, "nC": octets(32), "nP": octets(32), "gateway": _GATEWAY, "merchant": digest,
-     "total": decimal_amount, "currency": token, "payBy": instant},
+     "total": amount, "currency": token, "payBy": instant},
 )  # fmt: skip
 PAY = Form(
     "e2s/1/pay",
     {
         "xid": _XID,
         "cid": digest,
-        "amount": decimal_amount,
+        "amount": amount,
         "currency": token,
         "merchant": digest,
         "gateway": digest,
@@ -91,7 +91,7 @@ PAY = Form(
 )
 AUTH = Form(
     "e2s/1/auth",
-    {"xid": _XID, "cid": digest, "amount": decimal_amount, "currency": token, "mcc": token, "ds": digest},
+    {"xid": _XID, "cid": digest, "amount": amount, "currency": token, "mcc": token, "ds": digest},
 )
 ISSUE = Form("e2s/1/issue", {"xid": _XID, "ds": digest, "auth": digest})
 REVERSE = Form("e2s/1/reverse", {"xid": _XID, "ds": digest, "reason": text(200)})
@@ -104,11 +104,11 @@ AUTHRES = Form("e2s/1/authres", {**_NAMES, "req": digest, "result": one_of("appr
 AUTHRES_REFUSED = Form("e2s/1/authres-refused", {"xid": _XID, "ds": digest, "req": digest, "merchant": digest,
                                                 "rule": token})  # fmt: skip
 PRES = Form("e2s/1/pres", {"xid": _XID, "ds": digest, "result": one_of("approved", "declined", "void", "pending")})
-AUTHREV = Form("e2s/1/authrev", {"xid": _XID, "n": integer(1, 1000), "amount": decimal_amount, "currency": token,
+AUTHREV = Form("e2s/1/authrev", {"xid": _XID, "n": integer(1, 1000), "amount": amount, "currency": token,
                                  "reason": text(200)})  # fmt: skip
 REVERSED = Form("e2s/1/reversed", {**_NAMES, "req": digest, "result": one_of("void", "captured", "closed")})
 REVRES = Form("e2s/1/revres", {"xid": _XID, "req": digest, "result": one_of("void", "captured", "closed")})
-CAPREQ = Form("e2s/1/capreq", {"xid": _XID, "n": integer(1, 1000), "amount": decimal_amount, "currency": token,
+CAPREQ = Form("e2s/1/capreq", {"xid": _XID, "n": integer(1, 1000), "amount": amount, "currency": token,
                                "delivery": digest})  # fmt: skip
 CAPTURED = Form("e2s/1/captured", {**_NAMES, "n": integer(1, 1000), "req": digest,
                                    "result": one_of("captured", "void", "closed")})  # fmt: skip
