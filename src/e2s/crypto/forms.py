@@ -192,7 +192,7 @@ class Form:
 
     Every form has ``type``.  With ``envelope`` (the default) it also has ``from``, ``to``, ``at``,
     ``until`` and, unless ``trade`` is false, ``trade`` (protocol, section 1); ``members`` may replace
-    their checks.  ``currency`` names the member that says what the form's amounts are in.
+    their checks.  ``currency`` names the member that says what the form's amounts are in, where it has one.
     """
 
     def __init__(  # noqa: D107 - the class says it
@@ -203,10 +203,10 @@ class Form:
         *,
         envelope: bool = True,
         trade: bool = True,
-        currency: str = "",
+        currency: str = "currency",
     ) -> None:
         self.type = label
-        self._currency = currency
+        self._currency = currency if currency in members else ""
         around = {name: check for name, check in _ENVELOPE.items() if envelope and (trade or name != "trade")}
         self.members: Mapping[str, Check] = {"type": one_of(label), **around, **members}
         self.optional: Mapping[str, Check] = dict(optional or {})

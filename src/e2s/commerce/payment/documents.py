@@ -12,7 +12,17 @@ from hashlib import sha256
 from e2s.base import wire
 from e2s.commerce.order import LINE, SUMS
 from e2s.crypto.forms import (
-    Form, amount, digest, instant, integer, list_of, octets, one_of, record, text, token,
+    Form,
+    amount,
+    digest,
+    instant,
+    integer,
+    list_of,
+    octets,
+    one_of,
+    record,
+    text,
+    token,
 )  # fmt: skip
 
 _XID = octets(20)

@@ -7,7 +7,19 @@ steps 5-7).  Every form lists all its members; any other member is refused.
 from __future__ import annotations
 
 from e2s.commerce.order import SUMS
-from e2s.crypto.forms import Form, digest, instant, integer, list_of, number, octets, one_of, record, text, token
+from e2s.crypto.forms import (
+    Form,
+    digest,
+    instant,
+    integer,
+    list_of,
+    number,
+    octets,
+    one_of,
+    record,
+    text,
+    token,
+)
 
 #: Terms of the contract between merchant and buying organisation: their digest and their words.
 TERMS = record({"id": token, "digest": digest, "text": text(4000)})
