@@ -1,0 +1,142 @@
+"""The security model's rules for a community: identity, key handling and separated servers (chapter 3).
+
+Each rule yields (place, what is wrong there) and looks at the description alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from e2s.community.description import Community, Component
+from e2s.community.kinds import AUTHORITY, KINDS, MERCHANT, MERCHANT_SERVER
+from e2s.crypto import suites
+
+Faults: TypeAlias = Iterator[tuple[str, str]]
+
+
+def one_authority(community: Community) -> Faults:
+    """Who is trusted must be an authority, with a component that certifies."""
+    trusted = community.parties[community.trust.authority]
+    if trusted.kind != AUTHORITY:
+        yield f"trust.authority {trusted.name}", f"is a {trusted.kind}, not a {AUTHORITY}"
+    elif not community.of_party(trusted.name, "certification-authority"):
+        yield f"party {trusted.name}", "has no component of kind certification-authority"
+
+
+def repository_reachable(community: Community) -> Faults:
+    """Whoever judges certificates reaches a repository."""
+    for component in community.components.values():
+        if component.kind in {"certification-authority", "audit", "time-stamping", "merchant-key-handler"}:
+            continue
+        if not any(peer.kind == "certification-authority" for peer in community.peers(component)):
+            yield f"component {component.name}", "does not talk to a certification authority's repository"
+
+
+def root_off_line(community: Community) -> Faults:
+    """The root's key is kept off-line."""
+    if community.trust.root_key != "off-line":
+        yield "trust.root_key", "is on-line"
+
+
+def merchant_server(community: Community) -> Faults:
+    """A merchant has each of the five components once."""
+    for party in community.parties.values():
+        if party.kind != MERCHANT:
+            continue
+        for kind in MERCHANT_SERVER:
+            number = len(community.of_party(party.name, kind))
+            if number != 1:
+                yield f"party {party.name}", f"has {number} components of kind {kind}, not one"
+
+
+def own_process(community: Community) -> Faults:
+    """No two components listen at one address."""
+    seen: dict[tuple[str, int], str] = {}
+    for component in community.components.values():
+        address = (component.listen.host, component.listen.port)
+        if address in seen:
+            yield f"component {component.name}", f"listens where {seen[address]} does"
+        seen.setdefault(address, component.name)
+
+
+def key_handler_enclosed(community: Community) -> Faults:
+    """No other party and no outside server talks to a key handler."""
+    for component in community.components.values():
+        for peer in community.peers(component):
+            if peer.kind != "merchant-key-handler":
+                continue
+            if component.party != peer.party or component.kind == "merchant-outside":
+                yield f"component {component.name}", f"reaches the key handler {peer.name} from outside"
+
+
+def only_doors(community: Community) -> Faults:
+    """Components of other parties are reached by doors only."""
+    for component in community.components.values():
+        for peer in community.peers(component):
+            if component.party != peer.party and not KINDS[peer.kind].door:
+                yield f"component {component.name}", f"reaches into {peer.party}: {peer.name} is no door"
+
+
+def compartments(community: Community) -> Faults:
+    """Outside and the key handler each have a compartment for themselves."""
+    for party in community.parties.values():
+        if party.kind != MERCHANT:
+            continue
+        outside = {c.compartment for c in community.of_party(party.name, "merchant-outside")}
+        for component in community.of_party(party.name):
+            inside = component.kind in MERCHANT_SERVER and component.kind != "merchant-outside"
+            if inside and component.compartment in outside:
+                yield (
+                    f"component {component.name}",
+                    f"shares compartment {component.compartment} with outside",
+                )
+        handlers = {c.compartment for c in community.of_party(party.name, "merchant-key-handler")}
+        for component in community.of_party(party.name):
+            if component.kind != "merchant-key-handler" and component.compartment in handlers:
+                yield f"component {component.name}", "shares the key handler's compartment"
+
+
+def plain_justified(community: Community) -> Faults:
+    """Plain links give their reason and stay on loopback."""
+    for component in community.components.values():
+        if component.tls:
+            continue
+        if not component.plain_because:
+            yield f"component {component.name}", "is plain HTTP and plain_because gives no reason"
+        if not component.listen.loopback:
+            yield f"component {component.name}", f"is plain HTTP on {component.listen.host}, not on loopback"
+
+
+def common_suites(community: Community) -> Faults:
+    """Components that talk have suites that both their places permit."""
+    kinds: tuple[suites.Kind, ...] = ("signature", "sealing", "session")
+    for component in community.components.values():
+        for peer in community.peers(component):
+            for kind in kinds:
+                if not suites.permitted(kind, component.location, peer.location):
+                    places = f"{component.location} and {peer.location}"
+                    yield f"component {component.name}", f"no {kind} suite for {peer.name} at {places}"
+
+
+def one_sequencer(community: Community) -> Faults:
+    """Each party has one sequencer, and its other components report to it."""
+    for party in community.parties.values():
+        sequencers = community.of_party(party.name, "audit")
+        if len(sequencers) != 1:
+            yield f"party {party.name}", f"has {len(sequencers)} components of kind audit, not one"
+            continue
+        for component in community.of_party(party.name):
+            if component.kind != "audit" and sequencers[0].name not in component.talks_to:
+                yield f"component {component.name}", f"does not report to {sequencers[0].name}"
+
+
+def one_role(community: Community) -> Faults:
+    """A person holds one component."""
+    seen: dict[tuple[str, str], Component] = {}
+    for component in community.components.values():
+        if not component.person:
+            continue
+        other = seen.setdefault((component.party, component.person), component)
+        if other is not component:
+            yield f"component {component.name}", f"{component.person} already has {other.name}"
