@@ -1,0 +1,74 @@
+"""TLS is one layer below the session: 1.3 only, the community's own anchors, the exact name, no fallback.
+
+What a login binds to is SHA-256 of the server's SubjectPublicKeyInfo (protocol, section 2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from e2s.base.errors import Misuse, Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsFiles:
+    """A server's chain and private key, both PEM, by path."""
+
+    certificate_file: Path
+    key_file: Path
+
+
+def client_context(anchors: bytes) -> ssl.SSLContext:
+    """A context that trusts exactly the PEM certificates in ``anchors``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.hostname_checks_common_name = False
+    try:
+        context.load_verify_locations(cadata=anchors.decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
+        raise Misuse("bad-anchors", "the trust anchors are not PEM certificates") from error
+    return context
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """A context that serves ``files`` over TLS 1.3; raises :class:`Misuse` when they cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(files.certificate_file, files.key_file)
+    except (ssl.SSLError, OSError) as error:
+        raise Misuse("bad-tls-files", "the server's certificate or key cannot be used") from error
+    return context
+
+
+def spki_digest(certificate_der: bytes) -> bytes:
+    """SHA-256 of the certificate's SubjectPublicKeyInfo."""
+    try:
+        key = x509.load_der_x509_certificate(certificate_der).public_key()
+        return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    except Exception as error:  # the parser raises several unrelated kinds for a bad key
+        raise Refusal("bad-certificate", "the TLS server's certificate cannot be read") from error
+
+
+def check_host(certificate_der: bytes, host: str) -> None:
+    """The certificate must name ``host`` letter for letter: a wildcard is not a name."""
+    try:
+        certificate = x509.load_der_x509_certificate(certificate_der)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        known = {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+        known |= {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise Refusal("wrong-host", "the TLS server's certificate names no host", host=host) from error
+    try:
+        wanted = str(ipaddress.ip_address(host))
+    except ValueError:
+        wanted = host.lower()
+    if wanted not in known:
+        raise Refusal("wrong-host", "the TLS server's certificate does not name this host", host=host)
