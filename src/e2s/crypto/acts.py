@@ -131,7 +131,7 @@ def _read(octets: bytes, depth: int) -> Act:
     if not isinstance(label, str) or len(label) > _MAX_TYPE_BYTES:
         raise Refusal("bad-act", "the document has no type")
     if document.get("from") != signed.signer_certificate.id:
-        raise Refusal("wrong-certificate", "the document is from another certificate than signed it", type=label)
+        raise Refusal("wrong-certificate", "another certificate signed than the document is from", type=label)
     if document.get("at") != format_instant(signed.at):
         raise Refusal("wrong-time", "the document's time is not its signature's", type=label)
     return Act(

@@ -1,6 +1,6 @@
-"""A certificate is its octets: read once, strictly, and compared by them; who it is and for what is read here.
+"""A certificate is its octets: read once, strictly, and compared by them.
 
-Nothing here says whether a certificate is to be trusted: that is the verifier's word.
+Whom it names and what for is read here; nothing here says whether a certificate is to be trusted: that is the verifier's word.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+_Texts: TypeAlias = tuple[str, ...]
 
 _PEM = b"-----BEGIN"
 
@@ -141,7 +143,7 @@ def _parse(octets: bytes) -> Certificate:
 def _slices(octets: bytes) -> tuple[bytes, bytes]:
     """The IssuerAndSerialNumber (RFC 5652, 10.2.4) and SubjectPublicKeyInfo of a certificate."""
     tbs = der.Reader(octets).enter().enter()
-    if tbs.peek() == 0xA0:  # noqa: PLR2004 - version [0]
+    if tbs.peek() == 0xA0:
         tbs.span(0xA0)
     serial = tbs.element(der.INTEGER)
     tbs.span(der.SEQUENCE)
@@ -151,7 +153,9 @@ def _slices(octets: bytes) -> tuple[bytes, bytes]:
     return der.sequence(issuer, serial), tbs.element(der.SEQUENCE)
 
 
-def _alternative_names(extensions: x509.Extensions) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _alternative_names(
+    extensions: x509.Extensions,
+) -> tuple[_Texts, _Texts, _Texts]:
     """URIs, DNS names and IP addresses of the subject."""
     try:
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -179,4 +183,4 @@ def _key_id(extensions: x509.Extensions) -> bytes | None:
         found = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
         return None
-    return found if 8 <= len(found) <= 64 else None  # noqa: PLR2004 - 160 or 256 bits in practice
+    return found if 8 <= len(found) <= 64 else None

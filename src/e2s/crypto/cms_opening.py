@@ -182,7 +182,7 @@ def _transport(info: der.Reader) -> _Recipient:
 
 def _agreements(info: der.Reader, most: int) -> Iterator[_Recipient]:
     """KeyAgreeRecipientInfo with the originator's key inside."""
-    if info.integer() != 3:  # noqa: PLR2004 - RFC 5652, 6.2.2
+    if info.integer() != 3:
         raise Refusal("cms-version", "the recipient's version is unknown here")
     choice = info.enter(0xA0)
     originator = choice.enter(0xA1)
@@ -262,7 +262,9 @@ def _agreed(
         raise _unopened()
     kdf = _derivation(recipient, suite.agreement_algorithm, allow_legacy=allow_legacy)
     secret = opener.agree(der.sequence(curve, der.tlv(der.BIT_STRING, point)))
-    return aes_key_unwrap(key_encryption_key(kdf, secret, shared_info(recipient.ukm)), recipient.encrypted_key)
+    return aes_key_unwrap(
+        key_encryption_key(kdf, secret, shared_info(recipient.ukm)), recipient.encrypted_key
+    )
 
 
 def _derivation(recipient: _Recipient, own: bytes, *, allow_legacy: bool) -> Callable[[bytes], Any]:

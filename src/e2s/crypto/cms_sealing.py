@@ -103,7 +103,9 @@ def _recipient_infos(
 ) -> list[bytes]:
     """One KeyTransRecipientInfo per RSA recipient, one KeyAgreeRecipientInfo per curve."""
     if not 0 < len(recipients) <= MAX_RECIPIENTS or len(set(recipients)) != len(recipients):
-        raise Misuse("bad-recipients", "an envelope has distinct recipients, at least one", most=MAX_RECIPIENTS)
+        raise Misuse(
+            "bad-recipients", "an envelope has distinct recipients, at least one", most=MAX_RECIPIENTS
+        )
     infos: list[bytes] = []
     groups: dict[SealingSuite, list[Certificate]] = {}
     for recipient in recipients:
@@ -122,7 +124,9 @@ def _transport(recipient: Certificate, key: bytes) -> bytes:
         raise Misuse("wrong-key", "the recipient's key is not for key transport")
     meter.count("agree")
     wrapped = recipient.public_key.encrypt(key, OAEP)
-    return der.sequence(der.integer(0), recipient.issuer_and_serial, OAEP_ALGORITHM, der.octet_string(wrapped))
+    return der.sequence(
+        der.integer(0), recipient.issuer_and_serial, OAEP_ALGORITHM, der.octet_string(wrapped)
+    )
 
 
 def _agreement(
@@ -140,7 +144,7 @@ def _agreement(
     meter.count("agree", len(recipients))
     wrapped: list[bytes] = []
     for recipient in recipients:
-        secret = exchange(ecdh, recipient.public_key)  # type: ignore[arg-type] - the suite is the key's
+        secret = exchange(ecdh, recipient.public_key)  # type: ignore[arg-type]  # the suite is the key's
         encrypted = aes_key_wrap(key_encryption_key(kdf, secret, shared), key)
         # an encrypted key is 40 octets, so its OCTET STRING has a constant header
         wrapped.append(b"%b\x04\x28%b" % (_named(recipient), encrypted))
@@ -151,8 +155,6 @@ def _agreement(
         + suite.agreement_algorithm
         + der.sequence(*(der.tlv(der.SEQUENCE, one) for one in wrapped)),
     )
-
-
 
 
 @lru_cache(maxsize=4096)

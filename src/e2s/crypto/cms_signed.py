@@ -20,7 +20,8 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.suites import SignatureSuite, foreign_suite, signature_suite_of
+from e2s.crypto.cms_signing import attribute_parts, signing_certificate
+from e2s.crypto.suites import SignatureSuite, foreign_suite, protection_of, signature_suite_of
 
 T = TypeVar("T")
 
@@ -29,14 +30,16 @@ _EXPLICIT_1 = 0xA1
 _KEY_ID = 0x80
 _MAX_ATTRIBUTES = 32
 _MAX_CRLS = 32
-_SIGNED_DATA = der.oid(oids.SIGNED_DATA)
-_FIVE = frozenset((
-    oids.CONTENT_TYPE,
-    oids.MESSAGE_DIGEST,
-    oids.SIGNING_TIME,
-    oids.SIGNING_CERTIFICATE_V2,
-    oids.ALGORITHM_PROTECTION,
-))
+_TIME_SIZE = 15  # a UTCTime, which serves until 2049
+_FIVE = frozenset(
+    (
+        oids.CONTENT_TYPE,
+        oids.MESSAGE_DIGEST,
+        oids.SIGNING_TIME,
+        oids.SIGNING_CERTIFICATE_V2,
+        oids.ALGORITHM_PROTECTION,
+    )
+)
 _ESS_HASHES = {der.oid(oids.SHA256): "sha256", der.oid(oids.SHA384): "sha384", der.oid(oids.SHA512): "sha512"}
 
 
@@ -53,6 +56,15 @@ EXACT = Limits()
 FOREIGN = Limits(max_bytes=256 * 1024 * 1024, max_certificates=32, exact=False)
 
 
+class Said(NamedTuple):
+    """What the signed attributes say besides the content type."""
+
+    message_digest: bytes
+    signing_time: datetime | None
+    certificate_digest: tuple[str, bytes] | None
+    protection: bytes | None
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Signed:
     """A SignedData as read; nothing is proven before :func:`check_signature`."""
@@ -62,11 +74,8 @@ class Signed:
     certificates: tuple[Certificate, ...]
     crls: tuple[bytes, ...]
     signer_certificate: Certificate
-    signing_time: datetime | None
     signature: bytes
-    message_digest: bytes = field(repr=False)
-    certificate_digest: tuple[str, bytes] | None = field(repr=False)
-    protection: bytes | None = field(repr=False)
+    said: Said = field(repr=False)
     digest_algorithm: bytes = field(repr=False)
     signature_algorithm: bytes = field(repr=False)
     attributes: bytes = field(repr=False)
@@ -75,9 +84,9 @@ class Signed:
     @property
     def at(self) -> datetime:
         """The time at which the signer says to have signed; raises ``cms-signing-time`` if it says none."""
-        if self.signing_time is None:
+        if self.said.signing_time is None:
             raise Refusal("cms-signing-time", "the signer gives no signing time")
-        return self.signing_time
+        return self.said.signing_time
 
     @property
     def octets(self) -> bytes:
@@ -99,7 +108,7 @@ def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
     outer = der.Reader(octets)
     info = outer.enter()
     outer.done()
-    if info.element(der.OID) != _SIGNED_DATA:
+    if info.oid() != oids.SIGNED_DATA:
         raise Refusal("cms-content-info", "the message is no SignedData")
     explicit = info.enter(_EXPLICIT_0)
     info.done()
@@ -170,7 +179,7 @@ def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
     """SignerInfo (RFC 5652, 5.3) in the message ``outer``."""
     exact = outer.limits.exact
     version = info.integer()
-    by_key_id = version == 3 and not exact  # noqa: PLR2004 - the clause's version for a key identifier
+    by_key_id = version == 3 and not exact
     if version != 1 and not by_key_id:
         raise Refusal("cms-version", "the signer's version is unknown here", version=version)
     if outer.version != (1 if outer.content_type == oids.DATA and not by_key_id else 3):
@@ -189,20 +198,16 @@ def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
             raise Refusal("cms-unsigned-attributes", "nothing unsigned stands beside a signature")
         der.check(info.element(_EXPLICIT_1))
         info.done()
-    values = _attributes(attributes, exact=exact)
-    if der.Reader(values[oids.CONTENT_TYPE]).oid() != outer.content_type:
-        raise Refusal("cms-content-type", "the signed content type is not the content's")
+    certificate = _signer(signer, outer.certificates, by_key_id=by_key_id)
     return Signed(
         content_type=outer.content_type,
         content=outer.content,
         certificates=outer.certificates,
         crls=outer.crls,
-        signer_certificate=_signer(signer, outer.certificates, by_key_id=by_key_id),
-        signing_time=_value(values, oids.SIGNING_TIME, der.Reader.time),
+        signer_certificate=certificate,
         signature=signature,
-        message_digest=_whole(values[oids.MESSAGE_DIGEST], _octets),
-        certificate_digest=_value(values, oids.SIGNING_CERTIFICATE_V2, _ess_certificate),
-        protection=values.get(oids.ALGORITHM_PROTECTION),
+        said=_usual(attributes, outer.content_type, certificate)
+        or _said(attributes, outer.content_type, exact=exact),
         digest_algorithm=digest_algorithm,
         signature_algorithm=signature_algorithm,
         attributes=attributes,
@@ -216,6 +221,40 @@ def _signer(signer: bytes, certificates: tuple[Certificate, ...], *, by_key_id: 
         if signer == (certificate.key_id if by_key_id else certificate.issuer_and_serial):
             return certificate
     raise Refusal("cms-signer-certificate", "the signer's certificate is not inside")
+
+
+def _usual(attributes: bytes, content_type: str, certificate: Certificate) -> Said | None:
+    """What E2S's own five attributes say: all but time and digest is constant, so it is compared whole."""
+    try:
+        suite = signature_suite_of(certificate.public_key)
+    except Refusal:
+        return None
+    head, middle, tail = attribute_parts(certificate, content_type, _TIME_SIZE)
+    time_at, digest_at = len(head), len(head) + _TIME_SIZE + len(middle)
+    digest_end = len(attributes) - len(tail)
+    if (
+        digest_end - digest_at != suite.digest_size
+        or not attributes.startswith(head)
+        or not attributes.startswith(middle, time_at + _TIME_SIZE)
+        or not attributes.endswith(tail)
+    ):
+        return None
+    time = der.Reader(attributes, time_at, time_at + _TIME_SIZE).time()
+    protection = protection_of(suite.digest_algorithm, suite.signature_algorithm)
+    return Said(attributes[digest_at:digest_end], time, ("sha256", certificate.digest), protection)
+
+
+def _said(attributes: bytes, content_type: str, *, exact: bool) -> Said:
+    """What any attributes say, read one by one."""
+    values = _attributes(attributes, exact=exact)
+    if _whole(values[oids.CONTENT_TYPE], der.Reader.oid) != content_type:
+        raise Refusal("cms-content-type", "the signed content type is not the content's")
+    return Said(
+        _whole(values[oids.MESSAGE_DIGEST], _octets),
+        _value(values, oids.SIGNING_TIME, der.Reader.time),
+        _value(values, oids.SIGNING_CERTIFICATE_V2, _own_certificate if exact else _ess_certificate),
+        values.get(oids.ALGORITHM_PROTECTION),
+    )
 
 
 def _attributes(attributes: bytes, *, exact: bool) -> dict[str, bytes]:
@@ -274,6 +313,15 @@ def _ess_certificate(reader: der.Reader) -> tuple[str, bytes]:
     return name, first.content(der.OCTET_STRING)
 
 
+def _own_certificate(reader: der.Reader) -> tuple[str, bytes]:
+    """Digest of the one ESSCertIDv2 in the only form that E2S writes."""
+    begin = reader.pos
+    named = _ess_certificate(reader)
+    if reader.data[begin : reader.pos] != signing_certificate(named[1]):
+        raise Refusal("cms-signing-certificate", "the signing certificate is named otherwise than E2S does")
+    return named
+
+
 def check_signature(signed: Signed, content: bytes | None = None) -> None:
     """Prove that the signer's key signed this content as it is labelled; ``content`` if it is detached.
 
@@ -287,7 +335,7 @@ def check_signature(signed: Signed, content: bytes | None = None) -> None:
         digest = signed.digest
     else:
         digest = suite.digest(signed.octets if content is None else content).digest()
-    if not hmac.compare_digest(digest, signed.message_digest):
+    if not hmac.compare_digest(digest, signed.said.message_digest):
         raise Refusal("altered-content", "the content is not what was signed")
     _check_certificate(signed)
     meter.count("verify")
@@ -299,24 +347,25 @@ def check_signature(signed: Signed, content: bytes | None = None) -> None:
 def _suite(signed: Signed) -> SignatureSuite:
     """The suite to verify with; the algorithms named must be protected and, if exact, the key's own."""
     key = signed.signer_certificate.public_key
-    if signed.protection is not None:
-        # RFC 6211, 2: the same AlgorithmIdentifiers again, the signature's tagged [1]
-        protected = der.sequence(signed.digest_algorithm, b"\xa1" + signed.signature_algorithm[1:])
-        if signed.protection != protected:
+    if signed.said.protection is not None:
+        if signed.said.protection != protection_of(signed.digest_algorithm, signed.signature_algorithm):
             raise Refusal("algorithm-substituted", "the algorithms are not those that the signer named")
     if not signed.exact:
         return foreign_suite(key, signed.digest_algorithm, signed.signature_algorithm)
     suite = signature_suite_of(key)
-    if (signed.digest_algorithm, signed.signature_algorithm) != (suite.digest_algorithm, suite.signature_algorithm):
+    if (signed.digest_algorithm, signed.signature_algorithm) != (
+        suite.digest_algorithm,
+        suite.signature_algorithm,
+    ):
         raise Refusal("algorithm-substituted", "the algorithms are not those of the signer's key")
     return suite
 
 
 def _check_certificate(signed: Signed) -> None:
     """The signature must name this very certificate (RFC 5035, 5.4), if it names one."""
-    if signed.certificate_digest is None:
+    if signed.said.certificate_digest is None:
         return
-    name, named = signed.certificate_digest
+    name, named = signed.said.certificate_digest
     certificate = signed.signer_certificate
     if not name:
         raise Refusal("suite-unknown", "the certificate is named by an unknown digest")

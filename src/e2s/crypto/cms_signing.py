@@ -14,7 +14,7 @@ from functools import lru_cache
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
-from e2s.crypto.suites import SignatureSuite, signature_suite_of
+from e2s.crypto.suites import SignatureSuite, protection_of, signature_suite_of
 
 _SIGNED_DATA = der.oid(oids.SIGNED_DATA)
 _MARK = 0xA5
@@ -29,7 +29,6 @@ class _Template:
     content_type: bytes
     after_content: bytes
     before_attributes: bytes
-    attributes: tuple[bytes, bytes, bytes]
     after_attributes: bytes
 
 
@@ -48,21 +47,22 @@ def sign(
     content is not.
     """
     time = der.time(at)
-    template = _template(
-        signer.certificate, tuple(signer.chain), tuple(certificates), content_type, len(time)
-    )
-    head, middle, tail = template.attributes
-    attributes = b"".join((head, time, middle, template.suite.digest(content).digest(), tail))
+    template = _template(signer.certificate, tuple(signer.chain), tuple(certificates), content_type)
+    suite = template.suite
+    head, middle, tail = attribute_parts(signer.certificate, content_type, len(time))
+    attributes = b"".join((head, time, middle, suite.digest(content).digest(), tail))
     size = len(attributes)
     signature = signer.sign(der.header(der.SET, size) + attributes)
-    info = b"".join((
-        template.before_attributes,
-        der.header(0xA0, size),
-        attributes,
-        template.after_attributes,
-        der.header(der.OCTET_STRING, len(signature)),
-        signature,
-    ))
+    info = b"".join(
+        (
+            template.before_attributes,
+            der.header(0xA0, size),
+            attributes,
+            template.after_attributes,
+            der.header(der.OCTET_STRING, len(signature)),
+            signature,
+        )
+    )
     info = der.tlv(der.SET, der.tlv(der.SEQUENCE, info))
     return _wrap(template, () if detached else (content,), info)
 
@@ -81,18 +81,20 @@ def _wrap(template: _Template, content: tuple[bytes, ...], infos: bytes) -> byte
     data = der.header(der.SEQUENCE, size)
     explicit = der.header(0xA0, size + len(data))
     size += len(data) + len(explicit) + len(_SIGNED_DATA)
-    return b"".join((
-        der.header(der.SEQUENCE, size),
-        _SIGNED_DATA,
-        explicit,
-        data,
-        template.before_content,
-        encapsulated,
-        template.content_type,
-        *inner,
-        template.after_content,
-        infos,
-    ))
+    return b"".join(
+        (
+            der.header(der.SEQUENCE, size),
+            _SIGNED_DATA,
+            explicit,
+            data,
+            template.before_content,
+            encapsulated,
+            template.content_type,
+            *inner,
+            template.after_content,
+            infos,
+        )
+    )
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +103,6 @@ def _template(
     chain: tuple[Certificate, ...],
     others: tuple[Certificate, ...],
     content_type: str,
-    time_size: int,
 ) -> _Template:
     """Encode what does not change between messages."""
     suite = signature_suite_of(certificate.public_key)
@@ -115,7 +116,6 @@ def _template(
         content_type=kind,
         after_content=der.set_of(inside, 0xA0),
         before_attributes=der.integer(1) + certificate.issuer_and_serial + suite.digest_algorithm,
-        attributes=_attributes(suite, kind, certificate.digest, time_size),
         after_attributes=suite.signature_algorithm,
     )
 
@@ -130,22 +130,28 @@ def signing_certificate(digest: bytes) -> bytes:
     return der.sequence(der.sequence(der.sequence(der.octet_string(digest))))
 
 
-def _attributes(suite: SignatureSuite, kind: bytes, digest: bytes, time_size: int) -> tuple[bytes, bytes, bytes]:
+@lru_cache(maxsize=1024)
+def attribute_parts(
+    certificate: Certificate, content_type: str, time_size: int
+) -> tuple[bytes, bytes, bytes]:
     """The five attributes in DER's order, cut where the time and the digest stand.
 
     The order of a SET OF is decided before any variable octet: the identifiers differ.
     """
+    suite = signature_suite_of(certificate.public_key)
     time_mark, digest_mark = bytes((_MARK,)) * time_size, bytes((_MARK,)) * suite.digest_size
-    signature_algorithm = b"\xa1" + suite.signature_algorithm[1:]
+    protection = protection_of(suite.digest_algorithm, suite.signature_algorithm)
     time_attribute = attribute(oids.SIGNING_TIME, time_mark)
     digest_attribute = attribute(oids.MESSAGE_DIGEST, der.octet_string(digest_mark))
-    ordered = sorted((
-        attribute(oids.CONTENT_TYPE, kind),
-        time_attribute,
-        digest_attribute,
-        attribute(oids.SIGNING_CERTIFICATE_V2, signing_certificate(digest)),
-        attribute(oids.ALGORITHM_PROTECTION, der.sequence(suite.digest_algorithm, signature_algorithm)),
-    ))
+    ordered = sorted(
+        (
+            attribute(oids.CONTENT_TYPE, der.oid(content_type)),
+            time_attribute,
+            digest_attribute,
+            attribute(oids.SIGNING_CERTIFICATE_V2, signing_certificate(certificate.digest)),
+            attribute(oids.ALGORITHM_PROTECTION, protection),
+        )
+    )
     time_at, digest_at = ordered.index(time_attribute), ordered.index(digest_attribute)
     if time_at > digest_at:
         raise AssertionError("a signing time is shorter than a message digest, so it comes first")

@@ -27,6 +27,7 @@ _GENERALIZED = re.compile(rb"([0-9]{14})(\.[0-9]{0,8}[1-9])?Z")
 # Writing
 
 
+@lru_cache(maxsize=4096)
 def header(tag: int, size: int) -> bytes:
     """The tag and the shortest definite length of an element whose content has ``size`` octets."""
     if size < 0x80:
@@ -71,7 +72,7 @@ def utf8(text: str) -> bytes:
 def oid(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER from its dotted form."""
     arcs = [int(arc) for arc in dotted.split(".")]
-    if len(arcs) < 2 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):  # noqa: PLR2004 - X.660's own bounds
+    if len(arcs) < 2 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):
         raise Misuse("der-oid", "not an object identifier", oid=dotted)
     body = b""
     for arc in (arcs[0] * 40 + arcs[1], *arcs[2:]):
@@ -84,9 +85,11 @@ def oid(dotted: str) -> bytes:
 
 def time(at: datetime) -> bytes:
     """A Time: UTCTime to 2049, GeneralizedTime after (RFC 5652, 11.3)."""
-    at = at.astimezone(UTC)
-    if 1950 <= at.year < 2050:  # noqa: PLR2004 - the clause's own years
-        return tlv(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    if 1950 <= at.year < 2050:
+        fields = (at.year % 100, at.month, at.day, at.hour, at.minute, at.second)
+        return b"\x17\x0d%02d%02d%02d%02d%02d%02dZ" % fields
     return generalized_time(at)
 
 
@@ -101,7 +104,7 @@ def generalized_time(at: datetime) -> bytes:
 
 def _header(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
     """Tag, start and stop of the content of the element at ``pos``."""
-    if end - pos < 2:  # noqa: PLR2004 - a tag and a length
+    if end - pos < 2:
         raise Refusal("der-truncated", "an element is cut short", offset=pos)
     tag = data[pos]
     if tag & 0x1F == 0x1F:
@@ -110,7 +113,7 @@ def _header(data: bytes, pos: int, end: int) -> tuple[int, int, int]:
     pos += 2
     if size >= 0x80:
         width = size & 0x7F
-        if not 0 < width <= 4 or end - pos < width:  # noqa: PLR2004 - lengths to 2**32
+        if not 0 < width <= 4 or end - pos < width:
             raise Refusal("der-length", "a length is indefinite, too wide or cut short", offset=pos)
         size = int.from_bytes(data[pos : pos + width], "big")
         if size < 0x80 or size >> 8 * (width - 1) == 0:
@@ -141,9 +144,14 @@ class Reader:
 
     def span(self, tag: int) -> tuple[int, int]:
         """Step over the next element, which has ``tag``; its content's start and stop."""
-        found, start, stop = _header(self.data, self.pos, self.end)
+        data, pos, end = self.data, self.pos, self.end
+        if end - pos >= 2 and data[pos] == tag and (size := data[pos + 1]) < 0x80 and size <= end - pos - 2:
+            # the usual short element, without a further call
+            self.pos = pos + 2 + size
+            return pos + 2, self.pos
+        found, start, stop = _header(data, pos, end)
         if found != tag:
-            raise Refusal("der-tag", "another element was expected", offset=self.pos, expected=tag, found=found)
+            raise Refusal("der-tag", "another element was expected", offset=pos, expected=tag, found=found)
         self.pos = stop
         return start, stop
 
@@ -211,7 +219,7 @@ class Reader:
             century = b"20" if content[:2] < b"50" else b"19"
             return _instant(century + content[:12])
         at = self.generalized_time()
-        if 1950 <= at.year < 2050:  # noqa: PLR2004 - RFC 5652, 11.3
+        if 1950 <= at.year < 2050:
             raise Refusal("der-time", "an instant before 2050 is a UTCTime")
         return at
 
@@ -244,13 +252,13 @@ def _instant(digits: bytes) -> datetime:
 @lru_cache(maxsize=512)
 def dotted(content: bytes) -> str:
     """The dotted form of an OBJECT IDENTIFIER's content; raises :class:`Refusal` ``der-oid``."""
-    if not 0 < len(content) <= 64 or content[-1] & 0x80:  # noqa: PLR2004 - no identifier here is longer
+    if not 0 < len(content) <= 64 or content[-1] & 0x80:
         raise Refusal("der-oid", "an object identifier is empty, too long or cut short")
     arcs: list[int] = []
     arc = -1
     for octet in content:
         if arc < 0:
-            if octet == 0x80:  # noqa: PLR2004 - a padded arc
+            if octet == 0x80:
                 raise Refusal("der-oid", "an arc is not in its fewest octets")
             arc = 0
         arc = arc << 7 | octet & 0x7F

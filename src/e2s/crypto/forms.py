@@ -38,7 +38,7 @@ def _within(refusal: Refusal, name: str) -> Refusal:
 def text(max_length: int, *, min_length: int = 1, lines: bool = False) -> Check:
     """Text of at most ``max_length`` characters that can be shown; line breaks only with ``lines``."""
 
-    def check(value: Any, _currency: str) -> None:  # noqa: ANN401 - a document's values are of any kind
+    def check(value: Any, _currency: str) -> None:
         if type(value) is not str or not min_length <= len(value) <= max_length:
             raise _bad(f"text of {min_length} to {max_length} characters")
         if not value.isprintable() or not value.isascii():
@@ -50,13 +50,13 @@ def text(max_length: int, *, min_length: int = 1, lines: bool = False) -> Check:
     return check
 
 
-def token(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - a document's values are of any kind
+def token(value: Any, _currency: str = "") -> None:
     """1 to 64 printable ASCII characters without space."""
     if type(value) is not str or not _TOKEN.fullmatch(value):
         raise _bad("1 to 64 printable ASCII characters")
 
 
-def amount(value: Any, currency: str = "") -> None:  # noqa: ANN401 - a document's values are of any kind
+def amount(value: Any, currency: str = "") -> None:
     """A decimal amount, with exactly the decimals of the form's currency where it names one."""
     if type(value) is not str or not _AMOUNT.fullmatch(value):
         raise _bad("an amount is a decimal string")
@@ -64,35 +64,35 @@ def amount(value: Any, currency: str = "") -> None:  # noqa: ANN401 - a document
         _try(parse_amount, value, currency)
 
 
-def amount_not_negative(value: Any, currency: str = "") -> None:  # noqa: ANN401 - see above
+def amount_not_negative(value: Any, currency: str = "") -> None:
     """An :func:`amount` of zero or more."""
     amount(value, currency)
     if value[0] == "-":
         raise _bad("an amount that is not negative")
 
 
-def currency_code(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see above
+def currency_code(value: Any, _currency: str = "") -> None:
     """An ISO 4217 code."""
     if type(value) is not str:
         raise _bad("a currency is three capital letters")
     _try(decimals, value)
 
 
-def number(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see above
+def number(value: Any, _currency: str = "") -> None:
     """A quantity, percentage or unit price (:func:`e2s.base.money.parse_number`)."""
     if type(value) is not str:
         raise _bad("a number is a decimal string")
     _try(parse_number, value)
 
 
-def instant(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see above
+def instant(value: Any, _currency: str = "") -> None:
     """``YYYY-MM-DDThh:mm:ssZ``."""
     if type(value) is not str:
         raise _bad("an instant is written YYYY-MM-DDThh:mm:ssZ")
     _try(parse_instant, value)
 
 
-def digest(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see above
+def digest(value: Any, _currency: str = "") -> None:
     """``sha-256:`` and 43 characters of base64url."""
     if type(value) is not str or not _DIGEST.fullmatch(value):
         raise _bad("a digest is written sha-256: and 43 characters of base64url")
@@ -106,7 +106,7 @@ def octets(size: int) -> Check:
 def octets_max(max_size: int, *, min_size: int = 0) -> Check:
     """``min_size`` to ``max_size`` octets in base64url without padding."""
 
-    def check(value: Any, _currency: str) -> None:  # noqa: ANN401 - see above
+    def check(value: Any, _currency: str) -> None:
         if type(value) is not str or len(value) > (max_size * 4 + 2) // 3:
             raise _bad(f"{min_size} to {max_size} octets in base64url")
         if len(_try(unb64u, value)) not in range(min_size, max_size + 1):
@@ -119,7 +119,7 @@ def one_of(*choices: str) -> Check:
     """One of the given strings."""
     allowed = frozenset(choices)
 
-    def check(value: Any, _currency: str) -> None:  # noqa: ANN401 - see above
+    def check(value: Any, _currency: str) -> None:
         if type(value) is not str or value not in allowed:
             raise _bad("one of " + ", ".join(choices))
 
@@ -129,14 +129,14 @@ def one_of(*choices: str) -> Check:
 def integer(lowest: int = 0, highest: int = MAX_INTEGER) -> Check:
     """A whole number from ``lowest`` to ``highest``."""
 
-    def check(value: Any, _currency: str) -> None:  # noqa: ANN401 - see above
+    def check(value: Any, _currency: str) -> None:
         if type(value) is not int or not lowest <= value <= highest:
             raise _bad(f"a whole number from {lowest} to {highest}")
 
     return check
 
 
-def boolean(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see above
+def boolean(value: Any, _currency: str = "") -> None:
     """``true`` or ``false``."""
     if type(value) is not bool:
         raise _bad("true or false")
@@ -145,7 +145,7 @@ def boolean(value: Any, _currency: str = "") -> None:  # noqa: ANN401 - see abov
 def list_of(each: Check, max_length: int, min_length: int = 0) -> Check:
     """A list of ``min_length`` to ``max_length`` values that ``each`` accepts."""
 
-    def check(value: Any, currency: str) -> None:  # noqa: ANN401 - see above
+    def check(value: Any, currency: str) -> None:
         if type(value) is not list or not min_length <= len(value) <= max_length:
             raise _bad(f"a list of {min_length} to {max_length}")
         for index, item in enumerate(value):
@@ -162,7 +162,7 @@ def record(members: Mapping[str, Check], optional: Mapping[str, Check] | None = 
     known = {**members, **(optional or {})}
     required = frozenset(members)
 
-    def check(value: Any, currency: str) -> None:  # noqa: ANN401 - see above
+    def check(value: Any, currency: str) -> None:
         if type(value) is not dict:
             raise _bad("an object")
         if not required <= value.keys():
@@ -195,7 +195,7 @@ class Form:
     their checks.  ``currency`` names the member that says what the form's amounts are in, where it has one.
     """
 
-    def __init__(  # noqa: D107 - the class says it
+    def __init__(
         self,
         label: str,
         members: Mapping[str, Check],
@@ -226,7 +226,7 @@ class Form:
         self._record(document, currency)
 
 
-def _try(read: Callable[..., Any], *arguments: str) -> Any:  # noqa: ANN401 - whatever ``read`` returns
+def _try(read: Callable[..., Any], *arguments: str) -> Any:
     """``read(*arguments)``, its refusal turned into ``bad-document``."""
     try:
         return read(*arguments)

@@ -117,7 +117,7 @@ def read_token(token_der: bytes) -> Stamp:
     signed = read_signed(token_der, _LIMITS)
     if signed.content_type != oids.TST_INFO:
         raise Refusal("bad-stamp", "the signed content is no time stamp", found=signed.content_type)
-    if signed.certificate_digest is None:
+    if signed.said.certificate_digest is None:
         raise Refusal("bad-stamp", "the authority's certificate is not named by what it signed")
     reader = _open(signed.octets)
     if reader.integer() != 1:
@@ -131,7 +131,7 @@ def read_token(token_der: bytes) -> Stamp:
     if reader.peek() == der.BOOLEAN and not reader.boolean():
         raise Refusal("bad-stamp", "a default is not written in DER")
     nonce = reader.integer(_NUMBER_OCTETS) if reader.peek() == der.INTEGER else None
-    if reader.peek() == 0xA0:  # noqa: PLR2004 - the authority's name, which its certificate says
+    if reader.peek() == 0xA0:
         der.check(reader.element())
     if reader.pos != reader.end:
         raise Refusal("bad-stamp", "extensions are not accepted")

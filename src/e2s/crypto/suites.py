@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -106,10 +107,20 @@ SIGNATURES: Final[Mapping[str, SignatureSuite]] = {
     suite.name: suite
     for suite in (
         SignatureSuite(
-            "p384-sha384", hashlib.sha384, 48, _SHA384, _algorithm(oids.ECDSA_SHA384), (ec.ECDSA(hashes.SHA384()),)
+            "p384-sha384",
+            hashlib.sha384,
+            48,
+            _SHA384,
+            _algorithm(oids.ECDSA_SHA384),
+            (ec.ECDSA(hashes.SHA384()),),
         ),
         SignatureSuite(
-            "p256-sha256", hashlib.sha256, 32, _SHA256, _algorithm(oids.ECDSA_SHA256), (ec.ECDSA(hashes.SHA256()),)
+            "p256-sha256",
+            hashlib.sha256,
+            32,
+            _SHA256,
+            _algorithm(oids.ECDSA_SHA256),
+            (ec.ECDSA(hashes.SHA256()),),
         ),
         SignatureSuite(
             "rsa3072-sha256",
@@ -126,10 +137,16 @@ SEALINGS: Final[Mapping[str, SealingSuite]] = {
     suite.name: suite
     for suite in (
         SealingSuite(
-            "ecdh-p384-aes256gcm", ec.SECP384R1(), _algorithm(oids.STD_DH_SHA384, WRAP_ALGORITHM), hashlib.sha384
+            "ecdh-p384-aes256gcm",
+            ec.SECP384R1(),
+            _algorithm(oids.STD_DH_SHA384, WRAP_ALGORITHM),
+            hashlib.sha384,
         ),
         SealingSuite(
-            "ecdh-p256-aes256gcm", ec.SECP256R1(), _algorithm(oids.STD_DH_SHA256, WRAP_ALGORITHM), hashlib.sha256
+            "ecdh-p256-aes256gcm",
+            ec.SECP256R1(),
+            _algorithm(oids.STD_DH_SHA256, WRAP_ALGORITHM),
+            hashlib.sha256,
         ),
         SealingSuite("rsa-oaep-aes256gcm"),
     )
@@ -221,7 +238,9 @@ def _suites_of(key: object) -> tuple[SignatureSuite, SealingSuite]:
         found = _BY_CURVE.get(key.curve.name)
         if found:
             return found
-    elif isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey) and MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+    elif (
+        isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey) and MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+    ):
         return _RSA
     raise Refusal("suite-unknown", "no suite uses a key of this kind or size")
 
@@ -243,6 +262,12 @@ def foreign_suite(key: PublicKey, digest_algorithm: bytes, signature_algorithm: 
     if found is None or not isinstance(key, found[0]):
         raise Refusal("suite-unknown", "the message's algorithms are not accepted, or not for this key")
     return found[1]
+
+
+@lru_cache(maxsize=64)
+def protection_of(digest_algorithm: bytes, signature_algorithm: bytes) -> bytes:
+    """CMSAlgorithmProtection (RFC 6211, 2): both AlgorithmIdentifiers again, the signature's tagged [1]."""
+    return der.sequence(digest_algorithm, b"\xa1" + signature_algorithm[1:])
 
 
 def signature_suite(name: str) -> SignatureSuite:
