@@ -26,6 +26,8 @@ from e2s.crypto.forms import (
 )  # fmt: skip
 
 _XID = octets(20)
+#: An instruction names its readers, but no signer: the dual signature over its digest does (section 9.7).
+_READERS = {"to": list_of(text(256), 8, 1)}
 #: What every payment document says about the payment that it is part of.
 _NAMES = {
     "xid": _XID,
@@ -42,6 +44,7 @@ _NAMES = {
 PI = Form(
     "e2s/1/PI",
     {
+        **_READERS,
         "xid": _XID,
         "holder": digest,
         "pan": token,
@@ -56,10 +59,11 @@ PI = Form(
     },
     envelope=False,
 )
-OI = Form("e2s/1/OI", {"xid": _XID, "cid": digest, **SUMS, "salt": octets(32)}, envelope=False)
+OI = Form("e2s/1/OI", {**_READERS, "xid": _XID, "cid": digest, **SUMS, "salt": octets(32)}, envelope=False)
 SI = Form(
     "e2s/1/SI",
     {
+        **_READERS,
         "xid": _XID,
         "cid": digest,
         "classes": list_of(token, 100, 0),
@@ -71,7 +75,7 @@ SI = Form(
 )
 LI = Form(
     "e2s/1/LI",
-    {"xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1), "amount": amount,
+    {**_READERS, "xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1), "amount": amount,
      "currency": token, "oi": digest, "delivery": digest},
     envelope=False,
 )  # fmt: skip
