@@ -1,6 +1,6 @@
 """A certificate is its octets: read once, strictly, and compared by them.
 
-Whom it names and what for is read here; nothing here says whether a certificate is to be trusted: that is the verifier's word.
+Whom it names and what for is read here; whether it is to be trusted is the verifier's word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is sealed opens for its recipients only, whole or not at all, and every failure to open looks the same.
+"""What is sealed opens for its recipients only, whatever kind of key each has.
 
 AuthEnvelopedData (RFC 5083) with AES-256-GCM (RFC 5084).  All recipients on one curve share one
 ephemeral key (RFC 5753, 3.1): what differs is their secret, so each has a key-encryption key of its own.
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from e2s.base import meter
-from e2s.base.errors import Misuse, Refusal
+from e2s.base.errors import Misuse
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms_signing import attribute
@@ -35,7 +35,7 @@ _EC_KEY = der.sequence(der.oid(oids.EC_PUBLIC_KEY))
 
 
 def shared_info(ukm: bytes) -> bytes:
-    """ECC-CMS-SharedInfo (RFC 5753, 7.2): the wrap's identifier, the sender's octets, the key's size in bits."""
+    """ECC-CMS-SharedInfo (RFC 5753, 7.2): wrap, the sender's octets, the key's size in bits."""
     entity = der.tlv(0xA0, der.octet_string(ukm)) if ukm else b""
     size = der.tlv(0xA2, der.octet_string((8 * KEY_SIZE).to_bytes(4, "big")))
     return der.sequence(WRAP_ALGORITHM, entity, size)

@@ -102,7 +102,10 @@ class Signed:
 
 
 def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
-    """Read a ContentInfo with SignedData; raises :class:`Refusal` ``der-...``, ``cms-...``, ``bad-certificate``."""
+    """Read a ContentInfo with SignedData.
+
+    Raises :class:`Refusal` ``der-...``, ``cms-...``, ``too-large`` or ``bad-certificate``.
+    """
     if len(octets) > limits.max_bytes:
         raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
     outer = der.Reader(octets)
@@ -347,16 +350,13 @@ def check_signature(signed: Signed, content: bytes | None = None) -> None:
 def _suite(signed: Signed) -> SignatureSuite:
     """The suite to verify with; the algorithms named must be protected and, if exact, the key's own."""
     key = signed.signer_certificate.public_key
-    if signed.said.protection is not None:
-        if signed.said.protection != protection_of(signed.digest_algorithm, signed.signature_algorithm):
-            raise Refusal("algorithm-substituted", "the algorithms are not those that the signer named")
+    algorithms = (signed.digest_algorithm, signed.signature_algorithm)
+    if signed.said.protection not in {None, protection_of(*algorithms)}:
+        raise Refusal("algorithm-substituted", "the algorithms are not those that the signer named")
     if not signed.exact:
-        return foreign_suite(key, signed.digest_algorithm, signed.signature_algorithm)
+        return foreign_suite(key, *algorithms)
     suite = signature_suite_of(key)
-    if (signed.digest_algorithm, signed.signature_algorithm) != (
-        suite.digest_algorithm,
-        suite.signature_algorithm,
-    ):
+    if algorithms != (suite.digest_algorithm, suite.signature_algorithm):
         raise Refusal("algorithm-substituted", "the algorithms are not those of the signer's key")
     return suite
 

@@ -77,7 +77,7 @@ def oid(dotted: str) -> bytes:
     body = b""
     for arc in (arcs[0] * 40 + arcs[1], *arcs[2:]):
         groups = [arc & 0x7F]
-        while arc := arc >> 7:  # noqa: PLW2901 - the arc is consumed
+        while arc := arc >> 7:
             groups.append(0x80 | arc & 0x7F)
         body += bytes(reversed(groups))
     return tlv(OID, body)
@@ -236,7 +236,7 @@ def _integer(content: bytes, max_octets: int) -> int:
     size = len(content)
     if not 0 < size <= max_octets:
         raise Refusal("der-integer", "an INTEGER is empty or too large", size=size)
-    if size > 1 and (content[0] == 0 and content[1] < 0x80 or content[0] == 0xFF and content[1] >= 0x80):
+    if size > 1 and ((content[0] == 0 and content[1] < 0x80) or (content[0] == 0xFF and content[1] >= 0x80)):
         raise Refusal("der-integer", "an INTEGER is not in its fewest octets")
     return int.from_bytes(content, "big", signed=True)
 
@@ -244,7 +244,8 @@ def _integer(content: bytes, max_octets: int) -> int:
 def _instant(digits: bytes) -> datetime:
     """The instant of fourteen digits."""
     try:
-        return datetime.strptime(digits.decode("ascii"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
+        return datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
         raise Refusal("der-time", "no such instant") from error
 

@@ -1,4 +1,4 @@
-"""Keys in this process's memory behind the ports, and their making from random octets that the caller gives."""
+"""Keys in this process's memory behind the ports, made from random octets that the caller gives."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class KeyOpener:
 
 
 def agree(key: PrivateKey, peer_spki: bytes) -> bytes:
-    """ECDH of ``key`` with a peer's public key; raises :class:`Refusal` ``invalid-point`` or ``wrong-key``."""
+    """ECDH with a peer's public key; raises :class:`Refusal` ``invalid-point`` or ``wrong-key``."""
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Refusal("wrong-key", "the key is not for key agreement")
     try:
