@@ -1,4 +1,4 @@
-"""A whole trust centre in memory, made in milliseconds: what the tests of every floor build their parties on."""
+"""A whole trust centre in memory, made in milliseconds: the ground of every floor's tests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Ca:
 
 @dataclass
 class Pki:
-    """The trust centre of one community: ``root`` over ``operating`` (everything) and ``card_ca`` (card-holders)."""
+    """The trust centre of one community: ``root`` over ``operating`` and ``card_ca`` (for card-holders)."""
 
     community: str
     at: datetime

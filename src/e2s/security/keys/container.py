@@ -1,6 +1,6 @@
-"""A sealed container: a pass phrase opens it, every octet of it is authenticated, and reading it is bounded.
+r"""A sealed container: a pass phrase opens it, every octet of it is authenticated, and reading it is bounded.
 
-``"E2SPSE1\\n" ‖ len4(header) ‖ MAC ‖ sections``.  The header is a canonical document that names the
+``"E2SPSE1\n" ‖ len4(header) ‖ MAC ‖ sections``.  The header is a canonical document that names the
 derivation and its cost, the salt, and each section's label, nonce and size.  One derivation gives
 the sealing key and the key of the MAC over the header; each section is AES-256-GCM with the header's
 digest and its own label as associated data.  A hostile file can cost no more than the bounds below.
@@ -139,7 +139,7 @@ def seal(
 
 
 def read(octets: bytes) -> Container:
-    """Parse a container within the bounds; raises :class:`Refusal` ``bad-pse``, ``too-large`` or ``kdf-bounds``."""
+    """Parse a container within bounds; raises :class:`Refusal` ``bad-pse``, ``too-large``, ``kdf-bounds``."""
     if len(octets) > MAX_CONTAINER_BYTES:
         raise Refusal("too-large", "the file is larger than a key container may be", size=len(octets))
     start = len(MAGIC) + 4

@@ -84,7 +84,7 @@ class SoftwarePse:
 
     @classmethod
     def open(cls, path: Path, phrase: Phrase) -> SoftwarePse:
-        """Open the file by one derivation; raises :class:`Refusal` ``wrong-pass-phrase``, ``altered-pse``..."""
+        """Open the file by one derivation; raises ``wrong-pass-phrase``, ``altered-pse``..."""
         sealed = container.read(_read(path))
         return cls(path, sealed, _cards(sealed, sealed.unlock(phrase)))
 

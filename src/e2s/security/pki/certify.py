@@ -33,7 +33,7 @@ BACKDATED = 2 * DELTA
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is to be certified: a public key under ``names`` (the first one gives the subject) for a profile."""
+    """What is to be certified: a key under ``names`` (the first one gives the subject) for a profile."""
 
     profile: Profile
     names: tuple[str, ...]

@@ -45,12 +45,22 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
     return ""
 
 
+def outside_party(issuer: Certificate, certificate: Certificate) -> str:
+    """Why a name lies outside the party of a confined CA, or the empty string.
+
+    URNs have no host, so RFC 5280 cannot confine them; here a person's URN extends the party's own.
+    """
+    own = tuple(f"{name}:" for name in issuer.names if name.startswith("urn:"))
+    stray = [n for n in certificate.names if n.startswith("urn:") and not n.startswith(own)]
+    return f"{stray[0]} is no name of the CA's party" if own and stray else ""
+
+
 def _names(certificate: Certificate) -> list[_Name]:
     """All names that constraints apply to: the subject, its mail addresses, the alternative names."""
     subject = certificate.x509.subject
     names: list[_Name] = [(x509.DirectoryName, subject)] if subject.rdns else []
-    for attribute in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS):
-        names.append((x509.RFC822Name, str(attribute.value)))
+    mail = subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
+    names.extend((x509.RFC822Name, str(attribute.value)) for attribute in mail)
     return [*names, *((type(name), name.value) for name in traits(certificate).alternative_names)]
 
 
@@ -62,7 +72,7 @@ def _within(form: type, value: object, base: object) -> bool:
         return value in base  # type: ignore[operator]
     name, tree = str(value).lower(), str(base).lower()
     if form is x509.DNSName:
-        return tree == "" or name == tree or name.endswith("." + tree.removeprefix("."))
+        return tree in {"", name} or name.endswith("." + tree.removeprefix("."))
     if form is x509.RFC822Name and "@" in tree:
         return name == tree
     host = name.rpartition("@")[2] if form is x509.RFC822Name else _host(name)

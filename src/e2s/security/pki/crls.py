@@ -1,4 +1,4 @@
-"""A CRL is read once into a dictionary by serial; it speaks only if its issuer's signature is good and it is fresh.
+"""A CRL is read once into a dictionary by serial; it speaks only when well signed and fresh.
 
 A list with a critical extension that is not processed here, or for a part of the certificates only, is
 no list (RFC 5280, 5.2 and 6.3.3): the certificate's status then stays unknown, which refuses it.

@@ -27,7 +27,7 @@ class Use(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One kind of certificate; ``path_length`` counts the CAs that may follow a CA."""
+    """One kind of certificate; ``path_length`` counts the CAs that may follow, ``issues`` names the rest."""
 
     name: str
     use: Use
@@ -35,6 +35,7 @@ class Profile:
     ekus: tuple[str, ...] = ()
     critical_ekus: bool = False
     path_length: int | None = None
+    issues: frozenset[str] = frozenset()
     confined: bool = False
     pan_commit: bool = False
 
@@ -49,15 +50,30 @@ _YEAR = timedelta(days=365)
 CRL_LIFETIME = timedelta(hours=24)
 ROOT_CRL_LIFETIME = timedelta(days=183)
 
+_HOLDER = frozenset({"card-holder", "card-holder-agreement"})
+_SERVED = frozenset({*oids.SIGNING, *(f"{role}-agreement" for role in oids.AGREEMENT)}) - _HOLDER
 _AUTHORITIES = (
-    Profile(name="root", use=Use.CERTIFY, lifetime=20 * _YEAR, path_length=2),
-    Profile(name="operating-ca", use=Use.CERTIFY, lifetime=5 * _YEAR, path_length=0),
+    Profile(
+        name="root",
+        use=Use.CERTIFY,
+        lifetime=20 * _YEAR,
+        path_length=2,
+        issues=frozenset({"operating-ca", "card-ca"}),
+    ),
+    Profile(
+        name="operating-ca",
+        use=Use.CERTIFY,
+        lifetime=5 * _YEAR,
+        path_length=0,
+        issues=_SERVED | {"tls-server", "component", "tsa"},
+    ),
     Profile(
         name="card-ca",
         use=Use.CERTIFY,
         lifetime=5 * _YEAR,
         path_length=0,
         ekus=(oids.SIGNING["card-holder"], oids.AGREEMENT["card-holder"], oids.EKU_EMAIL),
+        issues=_HOLDER,
         confined=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""What a certificate claims about itself, read once from its extensions; believing it is the verifier's part."""
+"""What a certificate claims about itself, read once; believing it is the verifier's part."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _USAGES = (
 
 @dataclass(frozen=True)
 class Traits:
-    """Names as DER, and the extensions that decide about paths; ``usages`` is None where there is no keyUsage."""
+    """Names as DER, and what decides about paths; ``usages`` is None without keyUsage."""
 
     subject: bytes
     issuer: bytes

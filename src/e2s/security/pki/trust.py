@@ -1,4 +1,4 @@
-"""Every component asks here about every act that it receives: is it of this kind, for me, by whom, and still good?
+"""Each act received is asked: of this kind, for this reader, by whom, and is its signer still good.
 
 The order is fixed: label, audience, signature, then path, purpose, name and revocation at the time of
 use (protocol, section 1).  What cannot be established is refused, an unreachable repository included.
@@ -14,7 +14,7 @@ from typing import Protocol
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.http import Exchange
 from e2s.base.instants import Clock
-from e2s.crypto import acts
+from e2s.crypto.acts import Act, check_act_signature
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki.crls import CrlIndex
 from e2s.security.pki.repository import fetch_crl
@@ -118,23 +118,24 @@ class Trust:
 
     def check_act(
         self,
-        act: acts.Act,
+        act: Act,
         *,
         type: str,  # noqa: A002 - the member's name in the document
         to: str,
         purpose: str,
         at: datetime,
         name: str | None = None,
-    ) -> acts.Act:
-        """``act`` itself, once it is of ``type``, for the reader ``to``, and signed for ``purpose`` by ``name``.
+    ) -> Act:
+        """``act``, once it is of ``type``, for the reader ``to``, and signed for ``purpose`` by ``name``.
 
         Raises :class:`Refusal` ``wrong-label``, ``wrong-audience``, of the signature, or of the verifier's
         rule.  Whether its ``until`` has passed is the caller's to decide.
         """
         if act.type != type:
             raise Refusal("wrong-label", "an act of another type was expected", expected=type, found=act.type)
-        if to not in act.document.get("to", ()):
+        audience = act.document.get("to")
+        if not isinstance(audience, list) or to not in audience:
             raise Refusal("wrong-audience", "the act is not addressed to this reader", reader=to, type=type)
-        acts.check_act_signature(act)
+        check_act_signature(act)
         self.check_certificate(act.certificate, act.certificates, purpose=purpose, name=name, at=at)
         return act

@@ -10,7 +10,7 @@ from e2s.crypto.certificates import Certificate
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """``path`` runs from the certificate to the anchor; a refusal's ``culprit`` is the certificate at fault."""
+    """``path`` runs from the certificate to the anchor; ``culprit`` is the certificate at fault."""
 
     accepted: bool
     rule: str = ""

@@ -61,7 +61,7 @@ class Verifier:
         name: str | None,
         require_revocation: bool = True,
     ) -> Verdict:
-        """Decide whether ``certificate`` may act for ``purpose`` (EKU) as ``name`` (URI, DNS or IP) at ``at``.
+        """Decide whether ``certificate`` may act for ``purpose`` (EKU) as ``name`` (URI, DNS, IP) at ``at``.
 
         ``at`` may lie in the past: a certificate revoked after it is still good at it, provided that a CRL
         fresh at that instant is among ``crls``.  Never raises for what a peer sent: that is a verdict.
@@ -247,14 +247,16 @@ def _constrained(path: _Path) -> Verdict | None:
         for i, certificate in enumerate(path[:depth]):
             if i and traits(certificate).self_issued:
                 continue
-            fault = constraints.violation(limits, certificate)
+            fault = constraints.violation(limits, certificate) or constraints.outside_party(
+                issuer, certificate
+            )
             if fault:
                 return refuse("name-constraint", f"{fault} (6.1.3 b, c)", certificate, path)
     return None
 
 
 def _purpose(path: _Path, purpose: str | None) -> Verdict | None:
-    """The exact EKU, the key usage it needs, and no CA above that is confined to others (4.2.1.3, 4.2.1.12)."""
+    """The exact EKU, the key usage it needs, and no CA confined to others (4.2.1.3, 4.2.1.12)."""
     certificate = path[0]
     if not signatures.strong(certificate.public_key):
         return refuse("weak-algorithm", "its key is of no permitted kind or size", certificate, path)
