@@ -1,0 +1,112 @@
+"""The command ``e2s``: groups are imported only when used, and every error ends in one place."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from e2s.base.errors import E2SError, Misuse, Refusal
+
+#: Command or group: the module whose ``app`` holds it, the name within (empty for the whole), one line.
+COMMANDS: Final = {
+    "demo": ("e2s.cli.demo", "", "Show E2S at work on this machine."),
+    "check": ("e2s.cli.community", "check", "Say what in a community file does not conform."),
+    "up": ("e2s.cli.community", "up", "Start every component of a community."),
+    "status": ("e2s.cli.community", "status", "Show which components run and answer."),
+    "down": ("e2s.cli.community", "down", "Stop every component of a community."),
+    "component": ("e2s.cli.community", "component", "Run one component in the foreground."),
+    "doctor": ("e2s.cli.community", "doctor", "Say what this machine lacks to run E2S."),
+    "wallet": ("e2s.cli.wallet", "", "Buy with a wallet and look after its orders."),
+    "evidence": ("e2s.cli.evidence", "", "Show and verify evidence bundles off-line."),
+    "audit": ("e2s.cli.audit", "", "Show and verify a party's audit log."),
+    "cms": ("e2s.cli.cms", "", "Sign, verify, encrypt and decrypt CMS messages."),
+}
+
+
+class _Lazy(TyperGroup):
+    """Knows its commands by name and imports a command's module when it is called for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # as Typer exports it
+        """The commands in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # as above
+        """Import and give the command; None where the table has none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        group = typer.main.get_group(importlib.import_module(module).app)
+        return group.get_command(ctx, name) if name else group
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # as above
+        """The commands with their lines, from the table alone."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=_Lazy,
+    name="e2s",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # costs more than all else here
+
+        print(f"e2s {version('e2s')}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Example: e2s demo purchase")
+def e2s(
+    *,
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """End-to-end security for trade between businesses."""
+    del version
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 refused or unanswered, 2 misused."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, prog_name="e2s")
+    except E2SError as error:
+        _tell(error, as_json="--json" in given)
+        sys.exit(2 if isinstance(error, Misuse) else 1)
+    except BrokenPipeError:
+        # Who read our output has gone; nothing may be written to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _tell(error: E2SError, *, as_json: bool) -> None:
+    outcome = (
+        "refused" if isinstance(error, Refusal) else "misused" if isinstance(error, Misuse) else "unanswered"
+    )
+    if as_json:
+        import json  # noqa: PLC0415  # only here
+
+        told = {"outcome": outcome, "rule": error.rule, "message": error.message, "facts": error.facts}
+        print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"{outcome}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
