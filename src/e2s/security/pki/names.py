@@ -30,12 +30,12 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 def subject_of(name: str) -> x509.Name:
-    """The distinguished name for ``urn:e2s:<community>:<party>[:<person>]``, or CN for any other name."""
+    """The distinguished name for ``urn:e2s:<community>:<party>[:<person or card>]``, or CN for any other name."""
     parts = name.split(":")
-    if not name.startswith("urn:e2s:") or len(parts) not in {4, 5} or not all(parts):
+    if not name.startswith("urn:e2s:") or len(parts) < 4 or not all(parts):
         return distinguished(common=name)
-    community, party, *person = parts[2:]
-    return distinguished(community=community, party=party, common=person[0] if person else party)
+    community, party, *rest = parts[2:]
+    return distinguished(community=community, party=party, common=":".join(rest) or party)
 
 
 def distinguished(*, community: str = "", party: str = "", common: str = "") -> x509.Name:
