@@ -55,7 +55,8 @@ def read_archive(octets: bytes) -> list[tuple[str, bytes]]:
         raise Refusal("bad-archive", fault)
     again = _written(files)
     if again != octets:
-        raise Refusal("bad-archive", "the octets are not those of the files' only archive", **_first(again, octets, files))
+        where = _first(again, octets, files)
+        raise Refusal("bad-archive", "the octets are not those of the files' only archive", **where)
     return files
 
 

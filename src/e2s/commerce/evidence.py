@@ -80,7 +80,8 @@ def write_bundle(record: TradeRecord) -> bytes:
     if len(record.acts) > MAX_ACTS or not set(record.opened) <= set(OPENED):
         raise Misuse("bad-record", "a trade has at most 99 acts, and shows only OI, PI, SI and LI")
     files = {
-        f"acts/{n:02d}-{kind.rpartition('/')[2]}.cms": octets for n, (_, kind, octets) in enumerate(record.acts, 1)
+        f"acts/{n:02d}-{kind.rpartition('/')[2]}.cms": octets
+        for n, (_, kind, octets) in enumerate(record.acts, 1)
     }
     files |= {f"stamps/{key.removeprefix('sha-256:')}.tst": token for key, token in record.stamps.items()}
     files |= {f"opened/{name}.json": octets for name, octets in record.opened.items()}
@@ -140,7 +141,8 @@ def open_bundle(octets: bytes) -> tuple[Bundle | None, list[Fault]]:
         files = dict(read_archive(octets))
     except Refusal as refusal:
         where = refusal.facts.get("object") or f"octet {refusal.facts.get('offset', 0)}"
-        return None, [Fault(check=1, object=str(where), expected="a canonical archive", found=refusal.message)]
+        fault = Fault(check=1, object=str(where), expected="a canonical archive", found=refusal.message)
+        return None, [fault]
     if MANIFEST not in files:
         return None, [Fault(check=2, object=MANIFEST, expected="the first file", found="no manifest")]
     try:
@@ -165,7 +167,7 @@ def open_bundle(octets: bytes) -> tuple[Bundle | None, list[Fault]]:
 
 
 def read_bundle(octets: bytes) -> Bundle:
-    """The bundle in ``octets``; raises :class:`Refusal` ``bad-bundle`` for the first fault of checks 1 to 3."""
+    """The bundle in ``octets``; raises :class:`Refusal` ``bad-bundle`` for a fault of checks 1 to 3."""
     bundle, faults = open_bundle(octets)
     if bundle is None or faults:
         fault = faults[0]
@@ -192,7 +194,8 @@ def _listing(entries: list[Document], files: Mapping[str, bytes]) -> list[Fault]
         for name in sorted(set(names) - files.keys())
     ]
     if names != sorted(set(names)):
-        faults.append(Fault(check=2, object=MANIFEST, expected="each name once, in order", found="another order"))
+        fault = Fault(check=2, object=MANIFEST, expected="each name once, in order", found="another order")
+        faults.append(fault)
     for entry in entries:
         role = role_of(entry["name"])
         if not role or entry["role"] != role:
