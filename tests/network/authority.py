@@ -1,4 +1,4 @@
-"""A certification authority of a few lines, so that the network floor is tested without the floor above."""
+"""A root of a few lines for TLS servers; the machine's clock judges them, so they last long."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from cryptography.x509.oid import NameOID
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.tls import TlsFiles
 
-NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
-
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
@@ -25,16 +23,17 @@ def _name(text: str) -> x509.Name:
 
 @dataclass
 class Authority:
-    """One root that signs end entities directly; ``revoked`` holds what it took back."""
+    """One root that signs TLS servers directly."""
 
     title: str = "root"
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    revoked: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.root = self._build(self.title, self.key, [x509.BasicConstraints(ca=True, path_length=None)])
 
-    def _build(self, title, key, extensions, start=NOON - timedelta(days=30), days=20000) -> Certificate:
+    def _build(
+        self, title, key, extensions, start=datetime(2026, 1, 1, tzinfo=UTC), days=20000
+    ) -> Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(title))
@@ -52,11 +51,6 @@ class Authority:
             critical = isinstance(extension, x509.BasicConstraints)
             builder = builder.add_extension(extension, critical=critical)
         return Certificate.read(builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER))
-
-    def certify(self, key, *names: str, eku: str, **span) -> Certificate:
-        """A certificate of ``key`` for the URIs ``names`` with one extended key usage."""
-        uris = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name) for name in names])
-        return self._build(names[0], key, [uris, x509.ExtendedKeyUsage([x509.ObjectIdentifier(eku)])], **span)
 
     def tls_files(self, folder: Path, host: str = "127.0.0.1") -> TlsFiles:
         """A TLS server's files for ``host``, a DNS name or an address."""

@@ -1,24 +1,8 @@
-"""Time by hand and repeatable randomness."""
+"""Randomness that a test can repeat."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
-
-from tests.network.authority import NOON
-
-
-class HandClock:
-    """Stands at noon until time is made to pass."""
-
-    def __init__(self, at: datetime = NOON) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def pass_(self, span: timedelta) -> None:
-        self.at += span
 
 
 class Randomness:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,8 @@ from e2s.base.http import Request, Response
 from e2s.base.instants import DELTA
 from e2s.network.sessions.link import Link, LinkDoor, make_key, read_key
 from e2s.network.sessions.local import LocalExchange, alter_answer, alter_request, record_traffic
-from tests.network.settings import HandClock, Randomness
+from tests.network.settings import Randomness
+from tests.worlds.pki import SetClock
 
 KEY = bytes(range(32))
 ORIGIN = "http://inside:1"
@@ -24,7 +24,7 @@ class Pair:
     """Two components on a link, and whoever listens between."""
 
     def __init__(self, faults=()) -> None:
-        self.clock = HandClock()
+        self.clock = SetClock()
         self.served: list[tuple[str, bytes]] = []
         self.traffic: list = []
         self.exchange = LocalExchange(faults=[record_traffic(self.traffic), *faults])
@@ -99,9 +99,9 @@ def test_a_replayed_request_is_refused_and_has_no_effect():
     pair.link.ask("/echo", b"once")
     refused = pair.again()
     assert (refused.status, refused.headers["e2s-rule"]) == (403, "link-replayed")
-    pair.clock.pass_(DELTA)
+    pair.clock.forward(seconds=DELTA.seconds)
     assert pair.again().headers["e2s-rule"] == "link-replayed"
-    pair.clock.pass_(timedelta(seconds=1))
+    pair.clock.forward(seconds=1)
     assert pair.again().headers["e2s-rule"] == "link-stale"
     assert pair.served == [("outside", b"once")]
 
@@ -110,7 +110,7 @@ def test_a_replay_cache_forgets_only_what_is_stale():
     pair = Pair()
     for _ in range(5):
         pair.link.ask("/echo", b"x")
-        pair.clock.pass_(timedelta(seconds=100))
+        pair.clock.forward(seconds=100)
     assert len(pair.door._seen) == 3
     assert pair.again().headers["e2s-rule"] == "link-replayed"
 
@@ -118,7 +118,7 @@ def test_a_replay_cache_forgets_only_what_is_stale():
 def test_a_request_from_before_the_restart_is_refused():
     pair = Pair()
     pair.link.ask("/echo", b"once")
-    pair.clock.pass_(timedelta(seconds=1))
+    pair.clock.forward(seconds=1)
     pair.restart()
     assert pair.again().headers["e2s-rule"] == "link-stale"
     assert pair.link.ask("/echo", b"new") == b"wen"
@@ -126,11 +126,11 @@ def test_a_request_from_before_the_restart_is_refused():
 
 def test_a_clock_beyond_the_bound_is_stale():
     pair = Pair()
-    asking = HandClock()
+    asking = SetClock()
     link = Link("outside", "inside", KEY, pair.exchange, ORIGIN, asking, Randomness(b"a"))
-    asking.pass_(DELTA)
+    asking.forward(seconds=DELTA.seconds)
     assert link.ask("/echo", b"ok") == b"ko"
-    asking.pass_(timedelta(seconds=1))
+    asking.forward(seconds=1)
     with pytest.raises(Unreachable) as caught:
         link.ask("/echo", b"ok")
     assert caught.value.rule == "link-stale"
@@ -141,7 +141,7 @@ FIELDS = ("e2s-from", "e2s-to", "e2s-at", "e2s-id")
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
-    "value", ["", "other", "2026-03-02T12:00:01Z", "AAAAAAAAAAAAAAAAAAAAAA", "\ud800", "é"]
+    "value", ["", "other", "2026-03-02T09:00:01Z", "AAAAAAAAAAAAAAAAAAAAAA", "\ud800", "é"]
 )
 def test_each_altered_field_is_refused(field, value):
     pair = Pair()
@@ -201,7 +201,7 @@ def test_a_request_reflected_as_its_answer_is_not_taken():
 @given(st.binary(max_size=80), st.dictionaries(st.sampled_from(FIELDS), st.text(max_size=30)))
 def test_garbage_is_refused_by_the_door(body, headers):
     pair = Pair()
-    given_headers = {"e2s-from": "outside", "e2s-to": "inside", "e2s-at": "2026-03-02T12:00:00Z", **headers}
+    given_headers = {"e2s-from": "outside", "e2s-to": "inside", "e2s-at": "2026-03-02T09:00:00Z", **headers}
     answer = pair.door.handle(Request("POST", "/echo", body, given_headers))
     assert answer.status == 403
     assert pair.served == []
