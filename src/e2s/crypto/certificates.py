@@ -27,6 +27,16 @@ PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _Texts: TypeAlias = tuple[str, ...]
 
+#: All that the parsers below raise for a certificate that is none, or that they do not know.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    Refusal,
+)
 _PEM = b"-----BEGIN"
 
 
@@ -105,18 +115,18 @@ def _read(octets: bytes) -> Certificate:
     """Read DER; the same few certificates come with nearly every act, so the last ones are kept."""
     try:
         return _parse(octets)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, Refusal) as error:
+    except _UNREADABLE as error:
         raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
 
 
 def _parse(octets: bytes) -> Certificate:
     """The facts of a certificate; raises whatever the parsers raise."""
+    issuer_and_serial, spki = _slices(octets)
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
     extensions = parsed.extensions
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
-    issuer_and_serial, spki = _slices(octets)
     digest = sha256(octets).digest()
     names, dns, ips = _alternative_names(extensions)
     return Certificate(
@@ -145,7 +155,11 @@ def _slices(octets: bytes) -> tuple[bytes, bytes]:
     tbs = der.Reader(octets).enter().enter()
     if tbs.peek() == 0xA0:
         tbs.span(0xA0)
-    serial = tbs.element(der.INTEGER)
+    begin = tbs.pos
+    # RFC 5280, 4.1.2.2: positive, at most 20 octets
+    if tbs.integer(20) <= 0:
+        raise Refusal("bad-certificate", "the serial number is not positive")
+    serial = octets[begin : tbs.pos]
     tbs.span(der.SEQUENCE)
     issuer = tbs.element(der.SEQUENCE)
     tbs.span(der.SEQUENCE)

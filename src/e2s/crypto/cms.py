@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2s.crypto.cms_opening import open_sealed
+from e2s.crypto.cms_opening import is_authenticated, open_sealed
 from e2s.crypto.cms_sealing import seal, seal_legacy
 from e2s.crypto.cms_signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
 from e2s.crypto.cms_signing import sign
@@ -13,6 +13,7 @@ __all__ = [
     "Limits",
     "Signed",
     "check_signature",
+    "is_authenticated",
     "open_sealed",
     "read_signed",
     "seal",

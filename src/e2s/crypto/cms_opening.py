@@ -73,6 +73,11 @@ def open_sealed(
     raise Refusal("cms-content-info", "the message is no envelope that may be opened here", found=kind)
 
 
+def is_authenticated(octets: bytes) -> bool:
+    """Whether an envelope is of the kind that shows alterations."""
+    return der.Reader(octets).enter().oid() == oids.AUTH_ENVELOPED_DATA
+
+
 def _open_authenticated(data: der.Reader, opener: Opener, *, allow_legacy: bool) -> tuple[str, bytes]:
     """AuthEnvelopedData (RFC 5083, 2.1)."""
     if data.integer() != 0:
