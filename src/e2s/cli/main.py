@@ -64,7 +64,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415  # costs more than all else here
+        from importlib.metadata import version  # costs more than all else here
 
         print(f"e2s {version('e2s')}")
         raise typer.Exit
@@ -100,7 +100,7 @@ def _tell(error: E2SError, *, as_json: bool) -> None:
         "refused" if isinstance(error, Refusal) else "misused" if isinstance(error, Misuse) else "unanswered"
     )
     if as_json:
-        import json  # noqa: PLC0415  # only here
+        import json  # only here
 
         told = {"outcome": outcome, "rule": error.rule, "message": error.message, "facts": error.facts}
         print(json.dumps(told, ensure_ascii=False), file=sys.stderr)

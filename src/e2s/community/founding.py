@@ -1,0 +1,245 @@
+"""A community is founded once: the root's ceremony first, then each component's keys in its own home.
+
+The order is such that a founding that was cut short is seen (``root.pem`` is written last) and begun
+anew in an empty folder.  The root's key is closed before anything is started, and only its folder has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from e2s.base.errors import Misuse
+from e2s.base.instants import Clock
+from e2s.base.wire import b64u
+from e2s.community.conformance import require_conforming
+from e2s.community.description import Community, Component
+from e2s.community.home import CommunityHome
+from e2s.community.kinds import ISSUER, KINDS, MERCHANT
+from e2s.community.place import Place
+from e2s.crypto.certificates import Certificate
+from e2s.network.sessions.link import make_key
+from e2s.security.keys.container import Cost
+from e2s.security.keys.durable import replace_file
+from e2s.security.keys.generation import generate
+from e2s.security.keys.phrase import Phrase, phrase_from_file
+from e2s.security.keys.software import Entry, SoftwarePse
+from e2s.security.pki.ca import Authority
+from e2s.security.pki.ceremony import (
+    RECORD,
+    Setting,
+    found_authority,
+    found_root,
+    officer_rights,
+    open_authority,
+    read_record,
+)
+from e2s.security.pki.repository import Repository
+
+#: Labels whose profile (security.pki.profiles) has another name.
+_PROFILES: Final = {
+    "session": "buyer-session",
+    "card": "card-holder",
+    "agreement": "buyer-agreement",
+    "payment-agreement": "merchant-payment-agreement",
+}
+_PHRASE_BYTES: Final = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What founding takes from the machine; ``cost`` of the derivations, production's when None."""
+
+    clock: Clock
+    random: Callable[[int], bytes]
+    cost: Cost | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """The same for the ceremonies."""
+        return Setting(clock=self.clock, random=self.random, cost=self.cost)
+
+
+def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callable[[str], None]) -> None:
+    """Make every key and certificate of ``community`` in ``whole``.
+
+    Raises :class:`Misuse` ``already-founded`` or ``half-founded``, and ``not-conforming`` as a refusal.
+    """
+    require_conforming(community)
+    if whole.founded:
+        raise Misuse("already-founded", "this community has its keys already", home=str(whole.path))
+    if whole.root_offline.exists():
+        raise Misuse(
+            "half-founded",
+            "an earlier founding was cut short: begin in an empty folder",
+            home=str(whole.path),
+        )
+    for component in community.components.values():
+        whole.component(component).path.mkdir(parents=True, mode=0o700)
+    root, operating = _found_authorities(community, whole, tools, tell)
+    _found_components(community, whole, tools, operating, tell)
+    _found_links(community, whole, tools, tell)
+    anchor = root.certificate.pem
+    for authority in (root, *operating.values()):
+        authority.close()
+    replace_file(whole.root, anchor, 0o644)
+    tell(f"root-offline closed: move {whole.root_offline} to a safe place")
+
+
+def open_component_ca(place: Place, *, kind: str) -> Authority:
+    """The CA in the component's home, with the officers that the root's ceremony named."""
+    (anchor,) = place.whole.anchors()
+    authoriser = read_record((place.home.path / "ca" / RECORD).read_bytes(), anchor)
+    phrase = phrase_from_file(place.home.phrase)
+    setting = Setting(clock=place.clock, random=place.random)
+    return open_authority(
+        place.home.path / "ca",
+        phrase,
+        kind=kind,
+        component=place.name,
+        authoriser=authoriser,
+        setting=setting,
+    )
+
+
+def _found_authorities(
+    community: Community, whole: CommunityHome, tools: Tools, tell: Callable[[str], None]
+) -> tuple[Authority, dict[str, Authority]]:
+    """The root, the operating CA and a card CA for each issuer, by the component that will hold them."""
+    holders = {c.name: c for c in _ca_holders(community)}
+    officer = community.urn(community.trust.authority)
+    rights = officer_rights(officer, ("root", *holders))
+    for holder in holders.values():
+        if holder.kind == "issuer":
+            rights |= officer_rights(community.urn(holder.party), (holder.name,))
+    phrase = _new_phrase(whole, None, tools)
+    root = found_root(
+        whole.root_offline, phrase, community=community.name, rights=rights, setting=tools.setting
+    )
+    tell(f"root founded in {whole.root_offline}: {root.certificate.id}")
+    record = (whole.root_offline / RECORD).read_bytes()
+    authoriser = read_record(record, root.certificate)
+    founded: dict[str, Authority] = {}
+    for component in holders.values():
+        home = whole.component(component)
+        replace_file(home.path / "ca" / RECORD, record, 0o644)
+        founded[component.name] = authority = found_authority(
+            root,
+            home.path / "ca",
+            _new_phrase(whole, component, tools),
+            kind="card-ca" if component.kind == "issuer" else "operating-ca",
+            name=community.urn(component.party),
+            component=component.name,
+            officer=officer,
+            authoriser=authoriser,
+            setting=tools.setting,
+        )
+        _publish(whole, component.name, "ca", (authority.certificate,))
+        tell(f"{component.name} certified by the root as {authority.profile.name}")
+    first = next(c for c in holders.values() if c.party == community.trust.authority)
+    repository = Repository(whole.component(first).path / "repository")
+    repository.publish_anchor(root.certificate)
+    repository.publish_certificate(root.certificate)
+    repository.publish_crl(root.certificate, root.crl())
+    _publish(whole, first.name, "root", (root.certificate,))
+    return root, founded
+
+
+def _ca_holders(community: Community) -> Iterator[Component]:
+    """The trusted authority's CA first, then each issuing bank's desk."""
+    yield from community.of_party(community.trust.authority, "certification-authority")
+    for party in community.parties.values():
+        if party.kind == ISSUER:
+            yield from community.of_party(party.name, "issuer")[:1]
+
+
+def _found_components(
+    community: Community,
+    whole: CommunityHome,
+    tools: Tools,
+    authorities: dict[str, Authority],
+    tell: Callable[[str], None],
+) -> None:
+    operating = next(iter(authorities.values()))
+    for component in community.components.values():
+        entries = {
+            label: _entry(community, component, label, operating, tools)
+            for label in (*KINDS[component.kind].labels, "component")
+            if label != "card"
+        }
+        home = whole.component(component)
+        phrase = (
+            phrase_from_file(home.phrase) if home.phrase.exists() else _new_phrase(whole, component, tools)
+        )
+        SoftwarePse.create(home.pse, phrase, entries, cost=tools.cost, random=tools.random).close()
+        for label, entry in entries.items():
+            _publish(whole, component.name, label, (entry.certificate, *entry.chain))
+        if component.tls:
+            _found_tls(community, component, whole, operating, tools)
+        tell(f"{component.name} has its keys: {', '.join(entries)}")
+
+
+def _entry(
+    community: Community, component: Component, label: str, authority: Authority, tools: Tools
+) -> Entry:
+    """A key and its certificate from the operating CA."""
+    key = generate(tools.setting.suite, tools.random)
+    names = [community.urn(component.party, component.person)]
+    if community.parties[component.party].kind == MERCHANT and label != "component":
+        # Protocol, section 1: a merchant's certificate also lists its shop's origins.
+        names += [shop.origin for shop in community.of_party(component.party, "merchant-outside")]
+    certificate = authority.issue(
+        _PROFILES.get(label, label), key.public_key(), names, officer=community.urn(community.trust.authority)
+    )
+    return Entry(private_key=key, certificate=certificate, chain=(authority.certificate,))
+
+
+def _found_tls(
+    community: Community, component: Component, whole: CommunityHome, authority: Authority, tools: Tools
+) -> None:
+    key = generate(tools.setting.suite, tools.random)
+    names = (component.listen.host.strip("[]"),)
+    officer = community.urn(community.trust.authority)
+    certificate = authority.issue("tls-server", key.public_key(), names, officer=officer)
+    home = whole.component(component)
+    replace_file(home.tls_certificate, certificate.pem + authority.certificate.pem, 0o644)
+    replace_file(home.tls_key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+
+
+def _found_links(
+    community: Community, whole: CommunityHome, tools: Tools, tell: Callable[[str], None]
+) -> None:
+    """One key for each pair of one party's components that talk, in the homes of both."""
+    number = 0
+    for component in community.components.values():
+        for peer in community.peers(component):
+            if peer.party != component.party:
+                continue
+            mine = whole.component(component).link_key(peer.name)
+            theirs = whole.component(peer).link_key(component.name)
+            for path in (mine, theirs):
+                path.parent.mkdir(exist_ok=True, mode=0o700)
+            if not mine.exists():
+                make_key(mine, tools.random)
+                replace_file(theirs, mine.read_bytes())
+                number += 1
+    tell(f"{number} pairs of components have link keys")
+
+
+def _publish(whole: CommunityHome, component: str, label: str, chain: tuple[Certificate, ...]) -> None:
+    replace_file(whole.public(component, label), b"".join(c.pem for c in chain), 0o644)
+
+
+def _new_phrase(whole: CommunityHome, component: Component | None, tools: Tools) -> Phrase:
+    """A random pass phrase, in a file that only its owner reads."""
+    path = (
+        whole.component(component).phrase
+        if component
+        else whole.root_offline.with_name("root-offline.phrase")
+    )
+    text = b64u(tools.random(_PHRASE_BYTES))
+    replace_file(path, text.encode() + b"\n")
+    return Phrase(text)
