@@ -13,12 +13,13 @@ from e2s.cli.report import Json, document, say
 if TYPE_CHECKING:
     from e2s.base.database import Database
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    help="Show and verify a party's audit log.",
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def audit() -> None:
+    """Show and verify a party's audit log."""
+
 
 Home = typer.Argument(..., help="The home of the party's audit component.")
 

@@ -137,7 +137,8 @@ def _memory(components: int) -> Symptom:
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(lines["MemAvailable"].split()[0]) * 1024
     needed = components * _PROCESS_BYTES
-    shown = f"{available // (1024 * 1024)} MiB available, {components} processes take about {needed // (1024 * 1024)}"
+    mebibyte = 1024 * 1024
+    shown = f"{available // mebibyte} MiB available, {components} processes take about {needed // mebibyte}"
     return Symptom("memory", FINE if available >= needed else ADVICE, shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ MAX_BATCH_BYTES: Final = 128 * 1024
 _EVENT_BYTES: Final = 64 * 1024
 _TYPE: Final = "e2s/1/audit-batch"
 _HEAD: Final = "e2s/1/audit-head"
+_OUTBOX: Final = re.compile(r"[a-z0-9-]{0,40}", re.ASCII)
 
 
 def fitting(rows: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -31,25 +33,26 @@ def fitting(rows: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return taken
 
 
-def write_batch(rows: Sequence[tuple[int, bytes]]) -> bytes:
-    """The octets of a batch."""
-    return wire.encode(
-        {"type": _TYPE, "events": [{"row": row, "event": wire.b64u(event)} for row, event in rows]}
-    )
+def write_batch(rows: Sequence[tuple[int, bytes]], outbox: str = "") -> bytes:
+    """The octets of a batch; ``outbox`` tells apart the outboxes of a component that has several."""
+    events = [{"row": row, "event": wire.b64u(event)} for row, event in rows]
+    return wire.encode({"type": _TYPE, "outbox": outbox, "events": events})
 
 
-def read_batch(octets: bytes) -> list[tuple[int, bytes]]:
-    """The (row, event) pairs; each event is a canonical document that names itself one.
+def read_batch(octets: bytes) -> tuple[str, list[tuple[int, bytes]]]:
+    """The outbox and its (row, event) pairs; each event is a canonical document that names itself one.
 
     Raises :class:`Refusal` ``bad-audit-batch`` or what the reading of a document raises.
     """
     document = wire.decode(octets, MAX_BATCH_BYTES)
-    events = document.get("events")
-    if document.keys() != {"type", "events"} or document["type"] != _TYPE or not isinstance(events, list):
+    if document.keys() != {"type", "outbox", "events"} or document["type"] != _TYPE:
+        raise Refusal("bad-audit-batch", "the octets are not a batch of events")
+    outbox, events = document["outbox"], document["events"]
+    if not isinstance(outbox, str) or not _OUTBOX.fullmatch(outbox) or not isinstance(events, list):
         raise Refusal("bad-audit-batch", "the octets are not a batch of events")
     if not 0 < len(events) <= MAX_EVENTS:
         raise Refusal("bad-audit-batch", f"a batch has 1 to {MAX_EVENTS} events")
-    return [_row(event) for event in events]
+    return outbox, [_row(event) for event in events]
 
 
 def _row(item: object) -> tuple[int, bytes]:

@@ -34,12 +34,13 @@ class Sequencer:
         """Answer over the link only."""
         return self._door.handle(request)
 
-    def take(self, source: str, octets: bytes) -> bytes:
-        """Enter the batch of ``source``; a repeated row stands already, a changed one is refused.
+    def take(self, peer: str, octets: bytes) -> bytes:
+        """Enter the batch of ``peer``; a repeated row stands already, a changed one is refused.
 
         Raises :class:`Refusal` ``audit-row-changed`` when a row comes again with other octets.
         """
-        rows = read_batch(octets)
+        outbox, rows = read_batch(octets)
+        source = f"{peer}/{outbox}" if outbox else peer
         with self.database.transaction() as connection:
             number, digest = store.head(connection)
             for row, event in rows:

@@ -16,8 +16,10 @@ class Asks(Protocol):
         """The sequencer's answer; raises ``Unreachable`` when none came."""
 
 
-def ship(database: Database, outbox: Outbox, sequencer: Asks, most: int = 2000) -> int:
+def ship(database: Database, outbox: Outbox, sequencer: Asks, *, name: str = "", most: int = 2000) -> int:
     """Send what waits, at most about ``most`` events; gives how many the sequencer has entered.
+
+    ``name`` tells apart the outboxes of a component that has several.
 
     Raises ``Unreachable`` or :class:`~e2s.base.errors.Refusal` and leaves the rest for the next time.
     """
@@ -27,7 +29,7 @@ def ship(database: Database, outbox: Outbox, sequencer: Asks, most: int = 2000) 
             rows = fitting(outbox.waiting(connection, "audit", MAX_EVENTS))
         if not rows:
             break
-        read_head(sequencer.ask(DOOR, write_batch(rows)))
+        read_head(sequencer.ask(DOOR, write_batch(rows, name)))
         with database.transaction() as connection:
             outbox.done(connection, [row for row, _ in rows])
         shipped += len(rows)
