@@ -268,7 +268,7 @@ def test_algorithms_not_of_the_key():
     """SHA-512 with P-256, honestly named and protected: good elsewhere, but not E2S's suite."""
     tree = Tree(message())
     sha512, ecdsa = der.sequence(der.oid(oids.SHA512)), der.sequence(der.oid(oids.ECDSA_SHA512))
-    for place in (tree.data[1][1], ):
+    for place in (tree.data[1][1],):
         place[0] = parse(sha512)[0]
     tree.signer[2], tree.signer[4] = parse(sha512)[0], parse(ecdsa)[0]
     protection = protection_of(sha512, ecdsa)
@@ -283,9 +283,9 @@ def test_weak_digest(oid):
     tree = Tree(message())
     weak = parse(der.sequence(der.oid(oid)))[0]
     tree.data[1][1][0] = tree.signer[2] = weak
-    del tree.attributes[1][[unparse([a]) for a in tree.attributes[1]].index(
-        unparse([tree.attribute(oids.ALGORITHM_PROTECTION)])
-    )]
+    del tree.attributes[1][
+        [unparse([a]) for a in tree.attributes[1]].index(unparse([tree.attribute(oids.ALGORITHM_PROTECTION)]))
+    ]
     assert rule_of(tree.resign(), cms.FOREIGN) == "suite-unknown"
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der
 
-oids = st.tuples(
-    st.integers(0, 2), st.integers(0, 39), st.lists(st.integers(0, 2**128), max_size=5)
-).map(lambda t: ".".join(map(str, (t[0], t[1], *t[2]))))
+oids = st.tuples(st.integers(0, 2), st.integers(0, 39), st.lists(st.integers(0, 2**128), max_size=5)).map(
+    lambda t: ".".join(map(str, (t[0], t[1], *t[2])))
+)
 instants = st.datetimes(datetime(1950, 1, 1), datetime(2120, 1, 1)).map(  # noqa: DTZ001 - made aware here
     lambda d: d.replace(microsecond=0, tzinfo=UTC)
 )
@@ -81,7 +81,9 @@ def test_a_length_has_one_form(octets, rule):
     assert refused(octets, lambda r: r.content(der.OCTET_STRING)) == rule
 
 
-@pytest.mark.parametrize("octets", [b"\x02\x00", b"\x02\x02\x00\x01", b"\x02\x02\xff\xff", b"\x02\x09" + b"\1" * 9])
+@pytest.mark.parametrize(
+    "octets", [b"\x02\x00", b"\x02\x02\x00\x01", b"\x02\x02\xff\xff", b"\x02\x09" + b"\1" * 9]
+)
 def test_an_integer_has_its_fewest_octets(octets):
     assert refused(octets, lambda r: r.integer()) == "der-integer"
 
@@ -176,18 +178,29 @@ def test_a_huge_length_takes_no_memory():
     assert peak < 1_000_000
 
 
-@given(st.recursive(
-    st.binary(max_size=20).map(der.octet_string) | st.integers(-99, 99).map(der.integer),
-    lambda inner: st.lists(inner, max_size=4).map(lambda parts: der.sequence(*parts)),
-))
+@given(
+    st.recursive(
+        st.binary(max_size=20).map(der.octet_string) | st.integers(-99, 99).map(der.integer),
+        lambda inner: st.lists(inner, max_size=4).map(lambda parts: der.sequence(*parts)),
+    )
+)
 def test_check_takes_what_is_written(octets):
     der.check(octets)
 
 
 @pytest.mark.parametrize(
     "octets",
-    [b"\x30\x80\x00\x00", b"\x24\x00", b"\x10\x00", b"\x00\x00", b"\x05\x01\x00", b"\x01\x01\x02", b"\x06\x00",
-     b"\x02\x02\x00\x00", b"\x30\x00\x00"],
+    [
+        b"\x30\x80\x00\x00",
+        b"\x24\x00",
+        b"\x10\x00",
+        b"\x00\x00",
+        b"\x05\x01\x00",
+        b"\x01\x01\x02",
+        b"\x06\x00",
+        b"\x02\x02\x00\x00",
+        b"\x30\x00\x00",
+    ],
 )
 def test_check_refuses_what_is_not_der(octets):
     with pytest.raises(Refusal, match="der-"):

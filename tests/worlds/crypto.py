@@ -56,7 +56,9 @@ def new_key(kind: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
     return ec.generate_private_key(ec.SECP256R1() if kind == "p256" else ec.SECP384R1())
 
 
-def new_party(name: str, key=None, *, key_id: bool = True, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION) -> Party:
+def new_party(
+    name: str, key=None, *, key_id: bool = True, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION
+) -> Party:
     """A certificate for ``key`` (a new P-256 key) by the one test issuer."""
     key = key or new_key("p256")
     issuer, issuer_key = _issuer()
