@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2s.commerce.order import LINE, VAT
-from e2s.crypto.forms import Form, amount, digest, instant, integer, list_of, octets, record, text, token
+from e2s.crypto.forms import Form, amount, digest, instant, integer, list_of, octets, octets_max, record, text, token
 
 _HOLDER = record(
     {
@@ -52,5 +52,22 @@ STATEMENT = Form(
     },
     {"prev": digest},
     trade=False,
+)
+#: What the bank gives its card-holder with the card; the wallet keeps it sealed, and shows it to nobody.
+CARD = Form(
+    "e2s/1/card",
+    {
+        "holder": digest,
+        "pan": token,
+        "expiry": token,
+        "panSecret": octets(32),
+        "brand": text(64),
+        "issuer": text(200),
+        "signing": octets_max(32 * 1024),
+        "agreement": octets_max(32 * 1024),
+        "chain": list_of(octets_max(32 * 1024), 8),
+        "origin": text(200),  # where the holder inquires
+    },
+    envelope=False,
 )
 FORMS = {form.type: form for form in (CONTROLS, CONTROLS_TAKEN, STATEMENT_REQUEST, STATEMENT)}

@@ -84,7 +84,7 @@ _WORDS: Mapping[str, Callable[[_Document], str]] = MappingProxyType({
     "inquiry": lambda _: "to have asked what became of the payment",
     "inquiry-answer": lambda d: f"that the payment is: {d['state']}",
     "delivery": lambda d: f"to have delivered {len(d['lines'])} lines",
-    "receipt": lambda d: f"to have received {len(d['received'])} lines" + ", with a complaint" * ("complaint" in d),
+    "receipt": lambda d: f"to have received {len(d['received'])} lines{', and to complain' * ('complaint' in d)}",
     "statement": lambda d: f"to have charged {_sum(d)} from {d['begins']} to {d['ends']}",
 })  # fmt: skip
 

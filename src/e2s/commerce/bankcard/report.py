@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Commitment:
-    """What a signer bound themselves to by one act; ``dated_by``: the act whose time stamp proves the time."""
+    """What a signer is bound to by one act; ``dated_by``: the act whose time stamp proves the time."""
 
     signer: str
     role: str
