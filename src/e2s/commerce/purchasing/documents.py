@@ -53,7 +53,9 @@ CONFIRM = Form("e2s/1/confirm", {"accept": digest})
 VOID = Form("e2s/1/void", {"reason": one_of("late", "lapsed", "revoked")}, {"accept": digest})
 
 _PART = record({"n": integer(1, 1000), "qty": number})
-_GOODS = record({"name": text(200), "size": integer(0, 2**53 - 1), "chunk": integer(1, 262_144), "root": digest})
+_GOODS = record(
+    {"name": text(200), "size": integer(0, 2**53 - 1), "chunk": integer(1, 262_144), "root": digest}
+)
 DELIVERY = Form(
     "e2s/1/delivery",
     {"cid": digest, "xid": octets(20), "n": integer(1, 1000), "lines": list_of(_PART, 400, 1)},
@@ -67,9 +69,7 @@ RECEIPT = Form(
 CANCEL = Form("e2s/1/cancel", {"cid": digest, "xid": octets(20), "reason": text(200)})
 
 #: A price rule: the first that fits a line counts; ``discount`` in percent, ``price`` for one.
-RULE = record(
-    {"kind": one_of("discount", "price"), "value": number}, {"sku": token, "class": token}
-)
+RULE = record({"kind": one_of("discount", "price"), "value": number}, {"sku": token, "class": token})
 CATALOGUE = Form(
     "e2s/1/catalogue",
     {
@@ -92,4 +92,6 @@ LIST = Form(
     },
     trade=False,
 )
-FORMS = {form.type: form for form in (OFFER, ACCEPT, CONFIRM, VOID, DELIVERY, RECEIPT, CANCEL, CATALOGUE, LIST)}
+FORMS = {
+    form.type: form for form in (OFFER, ACCEPT, CONFIRM, VOID, DELIVERY, RECEIPT, CANCEL, CATALOGUE, LIST)
+}

@@ -91,6 +91,7 @@ MERCHANT: Table = {
         for state in ("authorised", "delivered", "captured", "unpaid", "reversing")
     },
     **{
-        (state, "receipt"): Step(state, "receipt", stored=True) for state in ("delivered", "captured", "unpaid")
+        (state, "receipt"): Step(state, "receipt", stored=True)
+        for state in ("delivered", "captured", "unpaid")
     },
 }

@@ -48,11 +48,11 @@ def _types(*names: str) -> frozenset[str]:
 #: Purchasing signs as merchant, payment for payments, the catalogue for catalogues; outside nothing.
 GRANTS: Mapping[str, Grant] = {
     "purchasing": Grant(
-        sign={"merchant": _types("login-answer", "offer", "confirm", "void", "delivery")},
+        sign={"merchant": _types("login-answer", "offer", "confirm", "void", "delivery", "cancel")},
         open=frozenset({"merchant-agreement"}),
     ),
     "payment": Grant(
-        sign={"merchant-payment": _types("pinit", "auth", "pres", "capreq", "authrev", "cancel")},
+        sign={"merchant-payment": _types("pinit", "auth", "pres", "capreq", "authrev")},
         open=frozenset({"payment-agreement"}),
     ),
     "catalogue": Grant(sign={"catalogue": _types("catalogue", "list")}),

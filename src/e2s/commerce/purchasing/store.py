@@ -1,0 +1,340 @@
+"""The tables of purchasing: trades with their state, acts, intents, stamps, results, price lists, CRLs.
+
+Every query works on the open connection of the act that asks, so an effect, its stored answer and its
+event commit together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from e2s.base.errors import Refusal
+from e2s.base.instants import format_instant
+from e2s.base.outbox import Outbox, outbox_table
+from e2s.commerce.purchasing.tables import MERCHANT
+from e2s.commerce.steps import Step, follow
+from e2s.crypto.acts import Act, read_act
+
+TABLES = sa.MetaData()
+OUTBOX = Outbox(outbox_table(TABLES))
+
+TRADE = sa.Table(
+    "trade",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("trade", sa.Text, nullable=False),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("asked", sa.LargeBinary, nullable=False),  # digest of what the offer was asked with
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("confirm_by", sa.Text, nullable=False),
+    sa.Column("pay_by", sa.Text, nullable=False),
+    sa.Column("cid", sa.Text, nullable=False, server_default=""),
+    sa.Column("xid", sa.Text, nullable=False, server_default=""),
+    sa.Column("issuer", sa.Text, nullable=False, server_default=""),
+    sa.Column("hold_until", sa.Text, nullable=False, server_default=""),
+    sa.Column("claim_until", sa.Text, nullable=False, server_default=""),
+    sa.Column("sealed", sa.Integer, nullable=False, server_default="0"),  # acts in the evidence bundle
+    sa.UniqueConstraint("person", "trade"),
+)
+ACT = sa.Table(
+    "act",
+    TABLES,
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("trade", sa.ForeignKey("trade.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("trade", "id"),
+)
+INTENT = sa.Table(
+    "intent",
+    TABLES,
+    sa.Column("trade", sa.ForeignKey("trade.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+    sa.Column("over", sa.Text, nullable=False),  # names of the acts that it will be over
+)
+STAMP = sa.Table(
+    "stamp",
+    TABLES,
+    sa.Column("trade", sa.ForeignKey("trade.id"), primary_key=True),
+    sa.Column("act", sa.Text, primary_key=True),
+    sa.Column("token", sa.LargeBinary, nullable=False),
+)
+RESULT = sa.Table(
+    "result",
+    TABLES,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("rid", sa.Text, primary_key=True),
+    sa.Column("asked", sa.LargeBinary, nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.Text, nullable=False, index=True),
+)
+LIST = sa.Table(
+    "list",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+    sa.Column("current", sa.Boolean, nullable=False),
+)
+CATALOGUE = sa.Table(
+    "catalogue",
+    TABLES,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
+CRL = sa.Table(
+    "crl",
+    TABLES,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
+TRADE_CRL = sa.Table(
+    "trade_crl",
+    TABLES,
+    sa.Column("trade", sa.ForeignKey("trade.id"), primary_key=True),
+    sa.Column("digest", sa.ForeignKey("crl.digest"), primary_key=True),
+)
+
+OPENED = sa.Table(
+    "opened",
+    TABLES,
+    sa.Column("trade", sa.ForeignKey("trade.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
+
+#: Names under which acts are kept, where those are not the end of their type.
+TYPES = {"ds": "pay"}
+
+#: States in which a trade still has something to come from us or from time.
+OPEN = ("offered", "confirmed", "asking", "authorised", "delivered", "reversing")
+ENDED = ("captured", "unpaid", "void")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trade:
+    """One trade's row."""
+
+    id: int
+    person: str
+    trade: str
+    organisation: str
+    subject: str
+    asked: bytes
+    state: str
+    confirm_by: str
+    pay_by: str
+    cid: str
+    xid: str
+    issuer: str
+    hold_until: str
+    claim_until: str
+    sealed: int
+
+
+def _trades(connection: sa.Connection, asked: sa.Select[Any]) -> list[Trade]:
+    return [Trade(**row) for row in connection.execute(asked).mappings()]
+
+
+def find(connection: sa.Connection, person: str, trade: str) -> Trade | None:
+    """The buyer's trade of this name, if there is one."""
+    asked = sa.select(TRADE).where(TRADE.c.person == person, TRADE.c.trade == trade)
+    return next(iter(_trades(connection, asked)), None)
+
+
+def get(connection: sa.Connection, key: int) -> Trade:
+    """The trade of this row."""
+    return _trades(connection, sa.select(TRADE).where(TRADE.c.id == key))[0]
+
+
+def waiting(connection: sa.Connection, most: int) -> list[Trade]:
+    """Trades that time or a repeat may move, oldest first."""
+    return _trades(
+        connection, sa.select(TRADE).where(TRADE.c.state.in_(OPEN)).order_by(TRADE.c.id).limit(most)
+    )
+
+
+def open_offers(connection: sa.Connection, person: str) -> int:
+    """How many offers wait for this person."""
+    asked = sa.select(sa.func.count()).where(TRADE.c.person == person, TRADE.c.state == "offered")
+    return int(connection.execute(asked).scalar_one())
+
+
+def insert(connection: sa.Connection, values: dict[str, object]) -> int:
+    """A new trade's row; its key."""
+    key = connection.execute(TRADE.insert().values(**values)).inserted_primary_key
+    assert key is not None  # noqa: S101 - an insert of one row has a key
+    return int(key[0])
+
+
+def move(connection: sa.Connection, key: int, event: str, **values: str) -> Step:
+    """Follow the table for ``event`` from the state that stands *now*; raises ``out-of-order``."""
+    step = follow(MERCHANT, get(connection, key).state, event)
+    connection.execute(TRADE.update().where(TRADE.c.id == key).values(state=step.state, **values))
+    return step
+
+
+def keep(connection: sa.Connection, key: int, name: str, octets: bytes) -> Act:
+    """Keep an act; one that is kept already (by its #) stays as it came first."""
+    act = read_act(octets)
+    if connection.execute(sa.select(ACT.c.n).where(ACT.c.trade == key, ACT.c.id == act.id)).first() is None:
+        connection.execute(ACT.insert().values(trade=key, name=name, id=act.id, octets=octets))
+    return act
+
+
+def act(connection: sa.Connection, key: int, name: str) -> Act | None:
+    """The newest act of this name in the trade."""
+    octets = connection.execute(
+        sa.select(ACT.c.octets)
+        .where(ACT.c.trade == key, ACT.c.name == name)
+        .order_by(ACT.c.n.desc())
+        .limit(1)
+    ).scalar()
+    return read_act(octets) if octets is not None else None
+
+
+def forget_act(connection: sa.Connection, key: int, act_id: str) -> None:
+    """Take out an act that was kept for an intent that came to nothing."""
+    connection.execute(ACT.delete().where(ACT.c.trade == key, ACT.c.id == act_id))
+
+
+def needed(connection: sa.Connection, key: int, name: str) -> Act:
+    """The act of this name; raises :class:`Refusal` ``out-of-order`` where the trade has none yet."""
+    found = act(connection, key, name)
+    if found is None:
+        raise Refusal("out-of-order", "the trade has no such act yet", act=name)
+    return found
+
+
+def acts(connection: sa.Connection, key: int) -> list[tuple[str, str, bytes]]:
+    """Name, id and octets of every act, in the order in which they came about."""
+    rows = connection.execute(
+        sa.select(ACT.c.name, ACT.c.id, ACT.c.octets).where(ACT.c.trade == key).order_by(ACT.c.n)
+    )
+    return [(row.name, row.id, row.octets) for row in rows]
+
+
+def intend(connection: sa.Connection, key: int, name: str, octets: bytes, over: Sequence[str] = ()) -> None:
+    """Write down exactly what will be signed (or sent), over which acts."""
+    connection.execute(INTENT.insert().values(trade=key, name=name, octets=octets, over=" ".join(over)))
+
+
+def intent(connection: sa.Connection, key: int, name: str) -> tuple[bytes, list[bytes]] | None:
+    """The octets intended under this name and the acts that they go over."""
+    row = connection.execute(sa.select(INTENT).where(INTENT.c.trade == key, INTENT.c.name == name)).first()
+    if row is None:
+        return None
+    return row.octets, [needed(connection, key, part).octets for part in row.over.split()]
+
+
+def intents(connection: sa.Connection, key: int) -> list[str]:
+    """Names of what is intended and not done."""
+    return list(connection.execute(sa.select(INTENT.c.name).where(INTENT.c.trade == key)).scalars())
+
+
+def fulfil(connection: sa.Connection, key: int, name: str) -> None:
+    """The intent is done (or will not be)."""
+    connection.execute(INTENT.delete().where(INTENT.c.trade == key, INTENT.c.name == name))
+
+
+def stamp(connection: sa.Connection, key: int, act_id: str) -> bytes | None:
+    """The token over the act's signature, if there is one."""
+    return connection.execute(
+        sa.select(STAMP.c.token).where(STAMP.c.trade == key, STAMP.c.act == act_id)
+    ).scalar()
+
+
+def stamps(connection: sa.Connection, key: int) -> dict[str, bytes]:
+    """All tokens of the trade by act."""
+    rows = connection.execute(sa.select(STAMP.c.act, STAMP.c.token).where(STAMP.c.trade == key))
+    return {row.act: row.token for row in rows}
+
+
+def keep_stamp(connection: sa.Connection, key: int, act_id: str, token: bytes) -> None:
+    """Keep the first token over an act."""
+    if stamp(connection, key, act_id) is None:
+        connection.execute(STAMP.insert().values(trade=key, act=act_id, token=token))
+
+
+def unstamped(connection: sa.Connection, most: int) -> list[int]:
+    """Trades whose confirmation has no time stamp yet."""
+    joined = ACT.outerjoin(STAMP, (STAMP.c.trade == ACT.c.trade) & (STAMP.c.act == ACT.c.id))
+    missing = sa.select(ACT.c.trade).select_from(joined).where(ACT.c.name == "confirm", STAMP.c.act.is_(None))
+    return list(connection.execute(missing.limit(most)).scalars())
+
+
+def keep_crls(connection: sa.Connection, key: int, crls: Sequence[bytes]) -> None:
+    """Keep the revocation lists that were relied on just now."""
+    for octets in crls:
+        digest = sha256(octets).digest()
+        row = {"trade": key, "digest": digest}
+        if connection.execute(sa.select(CRL.c.digest).where(CRL.c.digest == digest)).first() is None:
+            connection.execute(CRL.insert().values(digest=digest, octets=octets))
+        known = sa.select(TRADE_CRL.c.trade).where(TRADE_CRL.c.trade == key, TRADE_CRL.c.digest == digest)
+        if connection.execute(known).first() is None:
+            connection.execute(TRADE_CRL.insert().values(**row))
+
+
+def crls(connection: sa.Connection, key: int) -> list[bytes]:
+    """The revocation lists kept for the trade."""
+    joined = CRL.join(TRADE_CRL, TRADE_CRL.c.digest == CRL.c.digest)
+    rows = connection.execute(sa.select(CRL.c.octets).select_from(joined).where(TRADE_CRL.c.trade == key))
+    return list(rows.scalars())
+
+
+def result(connection: sa.Connection, person: str, rid: str, asked: bytes) -> bytes | None:
+    """The stored answer to (signer, rid); raises ``rid-reused`` for another request under the same rid."""
+    row = connection.execute(sa.select(RESULT).where(RESULT.c.person == person, RESULT.c.rid == rid)).first()
+    if row is None:
+        return None
+    if row.asked != asked:
+        raise Refusal("rid-reused", "another request was made under this rid")
+    return bytes(row.answer)
+
+
+def keep_result(
+    connection: sa.Connection, person: str, rid: str, asked: bytes, answer: bytes, at: datetime
+) -> None:
+    """Store the answer to (signer, rid)."""
+    values = {"person": person, "rid": rid, "asked": asked, "answer": answer, "at": format_instant(at)}
+    connection.execute(RESULT.insert().prefix_with("OR IGNORE").values(**values))
+
+
+def forget_results(connection: sa.Connection, before: datetime) -> None:
+    """Drop stored answers that nobody can still be waiting for."""
+    connection.execute(RESULT.delete().where(RESULT.c.at < format_instant(before)))
+
+
+def ended(connection: sa.Connection, most: int) -> list[Trade]:
+    """Ended trades with acts that are in no evidence bundle yet."""
+    count = sa.select(sa.func.count()).where(ACT.c.trade == TRADE.c.id).scalar_subquery()
+    asked = sa.select(TRADE).where(TRADE.c.state.in_(ENDED), TRADE.c.cid != "", count > TRADE.c.sealed)
+    return _trades(connection, asked.limit(most))
+
+
+def sealed(connection: sa.Connection, key: int, acts_inside: int) -> None:
+    """The bundle of the trade holds so many acts."""
+    connection.execute(TRADE.update().where(TRADE.c.id == key).values(sealed=acts_inside))
+
+
+def keep_opened(connection: sa.Connection, key: int, name: str, octets: bytes) -> None:
+    """Keep the canonical octets of an instruction that we may show."""
+    connection.execute(OPENED.delete().where(OPENED.c.trade == key, OPENED.c.name == name))
+    connection.execute(OPENED.insert().values(trade=key, name=name, octets=octets))
+
+
+def opened(connection: sa.Connection, key: int) -> dict[str, bytes]:
+    """The instructions that we may show, by name."""
+    rows = connection.execute(sa.select(OPENED.c.name, OPENED.c.octets).where(OPENED.c.trade == key))
+    return {row.name: row.octets for row in rows}
