@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -46,15 +46,10 @@ def report(octets: bytes, **more: Any) -> Report:
     return judge(octets, the_cast().pki.anchors, **more)
 
 
-def repacked(play: Play, role: str = "buyer", **files: bytes | None) -> bytes:
-    """The bundle with files replaced, added or (None) left out, and a manifest that fits."""
-    held = dict(read_bundle(bundle(play, role)).files)
-    for name, octets in files.items():
-        if octets is None:
-            del held[name]
-        else:
-            held[name] = octets
-    return pack(held, trade=play.trade, party=play.record(role).party, suites=["p256-sha256"])
+def repacked(play: Play, files: Mapping[str, bytes]) -> bytes:
+    """The buyer's bundle with files replaced, and a manifest that fits."""
+    held = {**read_bundle(bundle(play)).files, **files}
+    return pack(held, trade=play.trade, party=play.record().party, suites=["p256-sha256"])
 
 
 # ------------------------------------------------------------------ one tampering for each check
@@ -85,7 +80,7 @@ def check_4() -> Case:
     octets = play.acts["pinit"]
     # an indefinite length, as BER would allow
     return Case(
-        repacked(play, **{"acts/02-pinit.cms": octets[:1] + b"\x80" + octets[4:] + b"\x00\x00"}),
+        repacked(play, {"acts/02-pinit.cms": octets[:1] + b"\x80" + octets[4:] + b"\x00\x00"}),
         "acts/02-pinit.cms",
     )
 
@@ -95,7 +90,7 @@ def check_5() -> Case:
     document = play.read("pinit").doc_octets.replace(b'{"at"', b'{ "at"')
     content = acts.write_content(document, ())
     signed = sign(content, oids.ACT, play.cast.till, play.read("pinit").at)
-    return Case(repacked(play, **{"acts/02-pinit.cms": signed}), "acts/02-pinit.cms")
+    return Case(repacked(play, {"acts/02-pinit.cms": signed}), "acts/02-pinit.cms")
 
 
 def check_6() -> Case:
@@ -106,7 +101,7 @@ def check_7() -> Case:
     play = whole()
     octets = play.acts["pinit"]
     return Case(
-        repacked(play, **{"acts/02-pinit.cms": octets[:-1] + bytes([octets[-1] ^ 1])}), "acts/02-pinit.cms"
+        repacked(play, {"acts/02-pinit.cms": octets[:-1] + bytes([octets[-1] ^ 1])}), "acts/02-pinit.cms"
     )
 
 
@@ -127,7 +122,7 @@ def bundle_with_swapped_certificate() -> Case:
     content = acts.write_content(wire.encode(document), ())
     honest = sign(content, oids.ACT, cast.till, act.at)
     swapped = honest.replace(mine.issuer_and_serial, other.issuer_and_serial).replace(mine.der, other.der)
-    return Case(repacked(play, **{"acts/02-pinit.cms": _relength(swapped)}), "acts/02-pinit.cms")
+    return Case(repacked(play, {"acts/02-pinit.cms": _relength(swapped)}), "acts/02-pinit.cms")
 
 
 def _relength(octets: bytes) -> bytes:
@@ -307,7 +302,10 @@ def test_a_bundle_has_one_encoding() -> None:
     assert bundle(play) == bundle(play)
     held = read_bundle(bundle(play)).files
     again = pack(
-        dict(reversed(held.items())), trade=play.trade, party=play.record().party, suites=["p256-sha256"]
+        dict(reversed(list(held.items()))),
+        trade=play.trade,
+        party=play.record().party,
+        suites=["p256-sha256"],
     )
     assert again == bundle(play)
 

@@ -43,7 +43,7 @@ def _contract_times(exhibits: Exhibits) -> None:
                 exhibits.compare(
                     23, f"{accept.place} {member}", offer.document.get(member), accept.document[member]
                 )
-        _before(exhibits, accept, accept.document["confirmBy"], "confirmBy")
+        _before(exhibits, accept, accept.document["confirmBy"], "confirmBy", claimed=True)
         for confirm in accept.holders:
             if confirm.kind == "confirm":
                 _before(exhibits, confirm, accept.document["confirmBy"], "confirmBy")
