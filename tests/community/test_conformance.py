@@ -1,0 +1,150 @@
+"""Each rule of chapters 3 and 4 is broken once, and says so at the right place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from e2s.base.errors import Refusal
+from e2s.community.chapter4 import start_order
+from e2s.community.conformance import RULES, findings, require_conforming
+from e2s.community.file import read_community
+from e2s.crypto import suites
+from tests.community.samples import EXAMPLE, least
+
+
+def component_text(name: str) -> str:
+    match = re.search(rf"\[component\.{name}\]\n.*?\n\n", EXAMPLE, re.DOTALL)
+    assert match
+    return match[0]
+
+
+def changed(name: str, old: str, new: str) -> str:
+    """The example with ``old`` replaced in one component."""
+    text = component_text(name)
+    assert old in text
+    return EXAMPLE.replace(text, text.replace(old, new, 1), 1)
+
+
+def broken(text: str) -> list[tuple[str, str]]:
+    return [(f.rule.name, f.where) for f in findings(read_community(text.encode()))]
+
+
+def test_the_example_conforms():
+    require_conforming(read_community(EXAMPLE.encode()))
+    require_conforming(read_community(least().encode()))
+
+
+def test_rules_have_numbers_of_their_chapter_and_names_of_their_own():
+    assert len({rule.number for rule in RULES}) == len({rule.name for rule in RULES}) == len(RULES)
+    assert [rule.number for rule in RULES] == sorted(rule.number for rule in RULES)
+    assert {rule.number[0] for rule in RULES} == {"3", "4"}
+
+
+WITHOUT_KEYS = (
+    EXAMPLE.replace(component_text("volt-keys"), "").replace('"volt-keys", ', "").replace('"volt-keys"', "")
+)
+
+CASES = [
+    (
+        "identity-certified",
+        EXAMPLE.replace('authority = "authority"', 'authority = "volt"'),
+        "trust.authority volt",
+    ),
+    (
+        "certificates-available",
+        changed("issuer-desk", '"authority-repository", ', ""),
+        "component issuer-desk",
+    ),
+    ("root-off-line", EXAMPLE.replace('"off-line"', '"on-line"'), "trust.root_key"),
+    ("merchant-server-whole", WITHOUT_KEYS, "party volt"),
+    ("process-of-its-own", changed("beta-audit", ":20001", ":20000"), "component beta-audit"),
+    (
+        "key-handler-enclosed",
+        changed("volt-shop", '["volt-catalogue"', '["volt-keys", "volt-catalogue"'),
+        "component volt-shop",
+    ),
+    (
+        "only-doors-open",
+        changed("alpha-wallet", '["volt-shop"', '["volt-purchasing", "volt-shop"'),
+        "component alpha-wallet",
+    ),
+    (
+        "compartments-apart",
+        changed("volt-payment", 'compartment = "payment"', 'compartment = "outside"'),
+        "component volt-payment",
+    ),
+    ("plain-link-justified", changed("volt-shop", "plain_because", "# plain_because"), "component volt-shop"),
+    ("plain-link-justified", changed("volt-shop", "127.0.0.1", "192.0.2.7"), "component volt-shop"),
+    ("audit-sequencer", changed("volt-shop", ', "volt-audit"', ""), "component volt-shop"),
+    ("one-role-a-person", changed("alpha-manager", '"albert"', '"anna"'), "component alpha-manager"),
+    (
+        "component-fits-party",
+        changed("issuer-desk", 'party = "issuer"', 'party = "beta"'),
+        "component issuer-desk",
+    ),
+    ("feature-fits-component", changed("volt-shop", '"web-session"', '"payment"'), "component volt-shop"),
+    ("features-consistent", changed("issuer-desk", '["payment"]', "[]"), "component alpha-wallet"),
+    (
+        "payment-needs-banks",
+        EXAMPLE.replace('[party.issuer]\nkind = "issuer"', '[party.issuer]\nkind = "acquirer"'),
+        "community",
+    ),
+    ("payment-needs-banks", changed("volt-payment", '"acquirer-gateway", ', ""), "component volt-payment"),
+    (
+        "time-stamps-spare",
+        changed("volt-purchasing", '"authority-stamps-2", ', ""),
+        "component volt-purchasing",
+    ),
+    (
+        "contract-parties",
+        EXAMPLE.replace("[contract.volt.beta]", "[contract.beta.volt]"),
+        "contract beta.volt",
+    ),
+    (
+        "no-cyclic-dependency",
+        changed("issuer-desk", '["auth', '["acquirer-gateway", "auth'),
+        "component issuer-desk",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "where"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)]
+)
+def test_a_broken_rule_is_found(rule, text, where):
+    assert (rule, where) in broken(text)
+
+
+def test_every_rule_is_broken_once_here():
+    # Every place permits some suite at present, so the rule about suites has a test of its own.
+    assert {case[0] for case in CASES} | {"common-suite"} == {rule.name for rule in RULES}
+
+
+def test_places_without_a_common_suite_are_found(monkeypatch):
+    rows = {"*": ("p256-sha256",), "FR": ("p384-sha384",)}
+    monkeypatch.setitem(suites.POLICY, "signature", rows)
+    text = changed("issuer-desk", 'location = "DE"', 'location = "FR"')
+    found = [f for f in findings(read_community(text.encode())) if f.rule.name == "common-suite"]
+    assert {f.where for f in found} >= {"component acquirer-gateway", "component alpha-wallet"}
+    assert "no signature suite" in found[0].what
+
+
+def test_a_finding_says_number_clause_place_and_reason():
+    community = read_community(EXAMPLE.replace('"off-line"', '"on-line"').encode())
+    with pytest.raises(Refusal) as caught:
+        require_conforming(community)
+    assert caught.value.rule == "not-conforming"
+    assert caught.value.message == (
+        "3.03 root-off-line (3.3.2): trust.root_key: is on-line; "
+        "the root's private key is used only in a physically secure place"
+    )
+
+
+def test_whom_a_component_needs_is_started_before_it():
+    community = read_community(EXAMPLE.encode())
+    order = [component.name for component in start_order(community)]
+    assert sorted(order) == sorted(community.components)
+    for component in community.components.values():
+        assert all(order.index(peer) < order.index(component.name) for peer in component.talks_to)
