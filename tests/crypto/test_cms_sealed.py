@@ -286,6 +286,7 @@ def test_wrong_version(place):
 def test_a_card_that_is_gone_is_not_a_bad_envelope():
     class Gone(KeyOpener):
         def agree(self, peer_spki):
+            del peer_spki
             raise Refusal("card-removed", "the card is gone")
 
     with pytest.raises(Refusal, match="card-removed"):
