@@ -48,7 +48,7 @@ class Node:
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
     sign_as: Node | None = None
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    digest: hashes.HashAlgorithm = field(default_factory=hashes.SHA256)
+    digest: hashes.SHA224 | hashes.SHA256 = field(default_factory=hashes.SHA256)
     unit: str = ""
     key_ids: bool = True
     serial: int = 0

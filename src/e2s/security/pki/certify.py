@@ -139,7 +139,7 @@ def read_request(octets: bytes) -> PublicKey:
         parsed = x509.load_der_x509_csr(octets)
         key = parsed.public_key()
         good = parsed.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refusal("bad-request", "the octets are not a request that can be read") from error
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refusal("bad-request", "the request's key is of an unknown kind")

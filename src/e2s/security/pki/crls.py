@@ -6,22 +6,38 @@ no list (RFC 5280, 5.2 and 6.3.3): the certificate's status then stays unknown, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-
-from cryptography import x509
-from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
+from types import MappingProxyType
 
 from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA
+from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
 from e2s.security.pki.traits import traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
-_PROCESSED_ENTRY = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
+_SERIAL_OCTETS = 21
+_MAX_EXTENSIONS = 32
+_NUMBER, _REASON, _INVALIDITY = "2.5.29.20", "2.5.29.21", "2.5.29.24"
+_AUTHORITY_KEY, _DELTA_LIST = "2.5.29.35", "2.5.29.27"
+#: RFC 5280, 5.3.1.
+_REASONS = MappingProxyType(
+    {
+        0: "unspecified",
+        1: "keyCompromise",
+        2: "cACompromise",
+        3: "affiliationChanged",
+        4: "superseded",
+        5: "cessationOfOperation",
+        6: "certificateHold",
+        9: "privilegeWithdrawn",
+        10: "aACompromise",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Revocation:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CrlIndex:
     """A CRL as read; compared by identity, so that it can key a cache."""
 
@@ -48,11 +64,11 @@ class CrlIndex:
     tbs: bytes = field(repr=False)
 
     @classmethod
-    def read(cls, der: bytes) -> CrlIndex:
+    def read(cls, octets: bytes) -> CrlIndex:
         """Read a complete CRL; raises :class:`Refusal` ``bad-crl``.  The last ones read are kept."""
-        if len(der) > MAX_CRL_BYTES:
-            raise Refusal("bad-crl", "the CRL is larger than may be read", size=len(der))
-        return _read(der)
+        if len(octets) > MAX_CRL_BYTES:
+            raise Refusal("bad-crl", "the CRL is larger than may be read", size=len(octets))
+        return _read(bytes(octets))
 
     def fresh(self, at: datetime) -> bool:
         """Whether it speaks for the instant: thisUpdate − δ ≤ at < nextUpdate."""
@@ -71,48 +87,108 @@ class CrlIndex:
 
 
 @lru_cache(maxsize=64)
-def _read(der: bytes) -> CrlIndex:
+def _read(octets: bytes) -> CrlIndex:
+    """The parts of a CertificateList (RFC 5280, 5.1)."""
     try:
-        crl = x509.load_der_x509_crl(der)
-        next_update = crl.next_update_utc
-        number, key_id = _extensions(crl.extensions)
-        revoked = {entry.serial_number: _revocation(entry) for entry in crl}
-        if next_update is None:
-            raise Refusal("bad-crl", "a CRL without nextUpdate never ends (RFC 5280, 5.1.2.5)")
-        return CrlIndex(
-            der=der,
-            issuer=crl.issuer.public_bytes(),
-            authority_key_id=key_id,
-            number=number,
-            this_update=crl.last_update_utc,
-            next_update=next_update,
-            revoked=revoked,
-            algorithm=crl.signature_algorithm_oid.dotted_string,
-            signature=crl.signature,
-            tbs=crl.tbs_certlist_bytes,
-        )
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise Refusal("bad-crl", "the octets are not a CRL that can be read") from error
+        outer = der.Reader(octets)
+        whole = outer.enter()
+        outer.done()
+        tbs = whole.element(der.SEQUENCE)
+        algorithm = whole.element(der.SEQUENCE)
+        signature = whole.content(der.BIT_STRING)
+        whole.done()
+        if signature[:1] != b"\0":
+            raise Refusal("bad-crl", "the signature is not whole octets")
+        return _list(octets, tbs, algorithm, signature[1:])
+    except Refusal as refusal:
+        if refusal.rule == "bad-crl":
+            raise
+        raise Refusal(
+            "bad-crl", "the octets are not a CRL that can be read", because=refusal.rule
+        ) from refusal
 
 
-def _extensions(extensions: x509.Extensions) -> tuple[int, bytes | None]:
-    """CRL number and authority key identifier; refuses every critical extension (partial and delta lists)."""
+def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlIndex:
+    """A TBSCertList, version 2, complete and with nextUpdate."""
+    reader = der.Reader(tbs).enter()
+    if reader.integer() != 1 or reader.element(der.SEQUENCE) != algorithm:
+        raise Refusal("bad-crl", "a CRL is of version 2 and names one algorithm (5.1.2.1, 5.1.2.2)")
+    issuer = reader.element(der.SEQUENCE)
+    this_update = reader.time()
+    if reader.peek() not in {der.UTC_TIME, der.GENERALIZED_TIME}:
+        raise Refusal("bad-crl", "a CRL without nextUpdate never ends (5.1.2.5)")
+    next_update = reader.time()
+    revoked: dict[int, Revocation] = {}
+    if reader.peek() == der.SEQUENCE:
+        entries = reader.enter()
+        while entries.pos != entries.end:
+            serial, revocation = _entry(entries.enter())
+            revoked.setdefault(serial, revocation)
+    number, key_id = _extensions(reader)
+    reader.done()
+    return CrlIndex(
+        der=octets,
+        issuer=issuer,
+        authority_key_id=key_id,
+        number=number,
+        this_update=this_update,
+        next_update=next_update,
+        revoked=revoked,
+        algorithm=der.Reader(algorithm).enter().oid(),
+        signature=signature,
+        tbs=tbs,
+    )
+
+
+def _entry(entry: der.Reader) -> tuple[int, Revocation]:
+    """One revoked certificate (5.3)."""
+    serial, at, reason = entry.integer(_SERIAL_OCTETS), entry.time(), "unspecified"
+    if entry.pos != entry.end:
+        for oid, critical, value in _each(entry.enter()):
+            if oid == _REASON:
+                reason = _reason(value)
+            elif critical and oid != _INVALIDITY:
+                raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
+        entry.done()
+    return serial, Revocation(at, reason)
+
+
+def _reason(value: bytes) -> str:
+    code = der.Reader(value).content(der.ENUMERATED)
+    reason = _REASONS.get(code[0]) if len(code) == 1 else None
+    if reason is None:
+        raise Refusal("bad-crl", "the reason is none of a complete list (5.3.1)")
+    return reason
+
+
+def _extensions(reader: der.Reader) -> tuple[int, bytes | None]:
+    """CRL number and authority key identifier; a critical extension makes it a partial or unknown list."""
     number, key_id = -1, None
-    for extension in extensions:
-        if extension.critical or extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
-            raise Refusal("bad-crl", "a critical extension is not processed", oid=extension.oid.dotted_string)
-        if isinstance(extension.value, x509.CRLNumber):
-            number = extension.value.crl_number
-        elif isinstance(extension.value, x509.AuthorityKeyIdentifier):
-            key_id = extension.value.key_identifier
+    if reader.pos == reader.end:
+        return number, key_id
+    outer = reader.enter(0xA0)
+    for oid, critical, value in _each(outer.enter()):
+        if critical or oid == _DELTA_LIST:
+            raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
+        if oid == _NUMBER:
+            number = der.Reader(value).integer(_SERIAL_OCTETS)
+        elif oid == _AUTHORITY_KEY:
+            inner = der.Reader(value).enter()
+            key_id = inner.content(0x80) if inner.peek() == 0x80 else None
+    outer.done()
     return number, key_id
 
 
-def _revocation(entry: x509.RevokedCertificate) -> Revocation:
-    reason = "unspecified"
-    for extension in entry.extensions:
-        if extension.critical and extension.oid not in _PROCESSED_ENTRY:
-            raise Refusal("bad-crl", "a critical extension is not processed", oid=extension.oid.dotted_string)
-        if isinstance(extension.value, x509.CRLReason):
-            reason = extension.value.reason.value
-    return Revocation(entry.revocation_date_utc, reason)
+def _each(extensions: der.Reader) -> Iterator[tuple[str, bool, bytes]]:
+    """Identifier, criticality and value of each extension; none occurs twice (4.2)."""
+    seen: set[str] = set()
+    while extensions.pos != extensions.end:
+        extension = extensions.enter()
+        oid = extension.oid()
+        critical = extension.boolean() if extension.peek() == der.BOOLEAN else False
+        value = extension.content(der.OCTET_STRING)
+        extension.done()
+        if oid in seen or len(seen) > _MAX_EXTENSIONS:
+            raise Refusal("bad-crl", "an extension occurs twice", oid=oid)
+        seen.add(oid)
+        yield oid, critical, value

@@ -30,7 +30,7 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 def subject_of(name: str) -> x509.Name:
-    """The distinguished name for ``urn:e2s:<community>:<party>[:<person or card>]``, or CN for any other name."""
+    """The distinguished name for ``urn:e2s:<community>:<party>[:<person or card>]``, else just a CN."""
     parts = name.split(":")
     if not name.startswith("urn:e2s:") or len(parts) < 4 or not all(parts):
         return distinguished(common=name)

@@ -159,6 +159,8 @@ class Verifier:
 def _signed(certificate: Certificate, issuer: Certificate) -> bool:
     """Whether the issuer's key signed the certificate (6.1.3 a 1)."""
     parsed = certificate.x509
+    if not certificate.der.endswith(b"\0" + parsed.signature):
+        return False  # a BIT STRING with unused bits: the same signature under other octets
     return signatures.good(
         issuer.public_key, traits(certificate).algorithm, parsed.signature, parsed.tbs_certificate_bytes
     )

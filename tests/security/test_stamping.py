@@ -1,0 +1,325 @@
+"""Time stamps are taken only when proven; OpenSSL and rfc3161-client read ours, and we read OpenSSL's."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import subprocess
+from datetime import timedelta
+from functools import cached_property
+
+import pytest
+import rfc3161_client
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from e2s.base.database import Database
+from e2s.base.errors import Misuse, Refusal, Unreachable
+from e2s.base.http import Request, Response
+from e2s.crypto import stamps
+from e2s.crypto.keys import KeySigner
+from e2s.network.sessions.local import LocalExchange
+from e2s.security.pki import stamping
+from e2s.security.pki.stamping import POLICY, QUERY, REPLY, StampAuthority, StampClient, check_stamp
+from e2s.security.pki.trust import HeldCrls, Trust
+from tests.worlds.pki import START, SetClock, make_pki
+
+IMPRINT = hashlib.sha256(b"signature value").digest()
+TSA = "urn:e2s:market:tsa"
+FIRST, SPARE = "http://tsa", "http://spare"
+
+
+class Office:
+    """An authority with its spare, and a client of both."""
+
+    def __init__(self, folder, suite="p256-sha256"):
+        self.pki = make_pki()
+        self.clock = SetClock()
+        self.folder = folder
+        self.database = Database.open(folder / "tsa.sqlite", stamping.TABLES)
+        self.authority = self.open(self.pki.signer("tsa", TSA, suite=suite))
+        self.exchange = LocalExchange({FIRST: self.authority.handle, SPARE: self.authority.handle})
+        self.trust = self.pki.trust(self.clock)
+        self.client = StampClient(
+            exchange=self.exchange,
+            authorities=(FIRST, SPARE),
+            trust=self.trust,
+            clock=self.clock,
+            random=secrets.token_bytes,
+        )
+
+    @cached_property
+    def token(self):
+        return self.client.stamp(IMPRINT)
+
+    def open(self, signer, clock=None):
+        return StampAuthority(
+            signer,
+            self.database,
+            component="tsa",
+            clock=clock or self.clock,
+            random=secrets.token_bytes,
+        )
+
+    def events(self):
+        with self.database.reading() as connection:
+            return [body for _, body in self.authority.outbox.waiting(connection, "audit")]
+
+
+@pytest.fixture
+def office(tmp_path):
+    made = Office(tmp_path)
+    yield made
+    made.authority.close()
+
+
+def ask(office, body, content_type=QUERY, method="POST"):
+    return office.authority.handle(Request(method, "/", body, {"content-type": content_type}))
+
+
+def test_stamp_is_proven_and_on_record(office):
+    token = office.client.stamp(IMPRINT)
+    stamp, verdict = check_stamp(token, IMPRINT, office.trust)
+    assert stamp.at == office.clock.now()
+    assert verdict.anchor == office.pki.root
+    assert f'"serial":"{stamp.serial:x}"'.encode() in office.events()[0]
+
+
+def test_serials_differ(office):
+    serials = {stamps.read_token(office.client.stamp(IMPRINT)).serial for _ in range(5)}
+    assert len(serials) == 5
+
+
+def down(_request):
+    raise Unreachable("unreachable")
+
+
+def test_tsa_down(office):
+    office.exchange.doors[FIRST] = down
+    assert office.client.stamp(IMPRINT)
+    office.exchange.doors[SPARE] = down
+    with pytest.raises(Unreachable, match="no-stamp"):
+        office.client.stamp(IMPRINT)
+
+
+def fails(office, door):
+    office.exchange.doors[FIRST] = door
+    assert office.client.stamp(IMPRINT), "the spare serves"
+    office.exchange.doors[SPARE] = door
+    with pytest.raises(Unreachable, match="no-stamp") as caught:
+        office.client.stamp(IMPRINT)
+    return str(caught.value.facts["tried"]).split("http://tsa: ")[1].split(";")[0]
+
+
+def test_replayed_stamp(office):
+    query = stamps.request(IMPRINT, 5)
+    old = ask(office, query)
+    assert fails(office, lambda _request: old) == "wrong-nonce"
+
+
+def test_stamp_over_something_else(office):
+    def other(request):
+        nonce = stamps.read_request(request.body).nonce
+        return ask(office, stamps.request(hashlib.sha256(b"other").digest(), nonce))
+
+    assert fails(office, other) == "wrong-imprint"
+
+
+def test_rejection(office):
+    assert fails(office, lambda _request: ask(office, b"garbage")) == "stamp-not-granted"
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=5), timedelta(minutes=-5)])
+def test_authority_with_a_wrong_clock(office, off):
+    wrong = office.open(office.pki.signer("tsa", TSA), SetClock(START + off))
+    assert fails(office, wrong.handle) == "stamp-time"
+
+
+def test_authority_of_another_community(office):
+    stranger = office.open(make_pki().signer("tsa", TSA))
+    assert fails(office, stranger.handle) == "unknown-root"
+
+
+def test_revoked_authority(office):
+    signer = office.pki.signer("tsa", TSA)
+    office.pki.revoke(signer.certificate)
+    assert fails(office, office.open(signer).handle) == "revoked"
+
+
+def test_key_for_something_else(office):
+    with pytest.raises(Misuse, match="wrong-purpose"):
+        office.open(office.pki.signer("merchant", TSA))
+
+
+def test_stamp_by_a_key_for_something_else(office):
+    signer = office.pki.signer("merchant", TSA)
+
+    def door(request):
+        reply = stamps.respond(request.body, signer, 7, office.clock.now(), POLICY)
+        return Response(200, reply, {"content-type": REPLY})
+
+    assert fails(office, door) == "wrong-purpose"
+
+
+def test_stamp_outlives_its_authoritys_certificate(office):
+    token = office.client.stamp(IMPRINT)
+    crls = office.pki.crls()
+    later = Trust(office.pki.verifier(), HeldCrls(crls))
+    check_stamp(token, IMPRINT, later)
+    with pytest.raises(Refusal, match="expired"):
+        check_stamp(token, IMPRINT, later, at=START + timedelta(days=3000))
+
+
+def test_only_queries(office):
+    query = stamps.request(IMPRINT, 5)
+    assert ask(office, query, method="GET").status == 405
+    assert ask(office, query, content_type="text/plain").status == 415
+    assert ask(office, query, content_type=QUERY.upper() + "; x=y").status == 200
+
+
+def granted(office, query):
+    reply = ask(office, query)
+    assert reply.status == 200
+    try:
+        stamps.read_response(reply.body)
+    except Refusal as refusal:
+        assert refusal.rule == "stamp-not-granted"
+        return False
+    return True
+
+
+@given(data=st.data())
+def test_garbage_queries_are_rejected(tmp_path_factory, data):
+    office = shared(tmp_path_factory)
+    query = stamps.request(IMPRINT, 5)
+    start = data.draw(st.integers(0, len(query)))
+    bent = query[:start] + data.draw(st.binary(max_size=8)) + query[start + data.draw(st.integers(0, 8)) :]
+    granted(office, bent)
+    assert not granted(office, data.draw(st.binary(max_size=80)))
+
+
+OFFICES: list[Office] = []
+
+
+def shared(factory):
+    """One office for all examples: a database is not opened for each."""
+    if not OFFICES:
+        OFFICES.append(Office(factory.mktemp("tsa")))
+    return OFFICES[0]
+
+
+@given(data=st.data())
+def test_altered_tokens_are_refused(tmp_path_factory, data):
+    office = shared(tmp_path_factory)
+    token = office.token
+    place = data.draw(st.integers(0, len(token) * 8 - 1))
+    bent = bytearray(token)
+    bent[place // 8] ^= 1 << (place % 8)
+    try:
+        check_stamp(bytes(bent), IMPRINT, office.trust)
+    except Refusal:
+        return
+    # What is not signed may vary; all that is signed, and by whom, is as it was.
+    assert same_content(bytes(bent), token)
+
+
+def same_content(one, two):
+    """Whether two tokens sign the same, by the same certificate."""
+    first, second = (stamps.read_token(token).signed for token in (one, two))
+    return first.octets == second.octets and first.signer_certificate == second.signer_certificate
+
+
+@pytest.fixture
+def files(office, tmp_path):
+    (tmp_path / "root.pem").write_bytes(office.pki.root.pem)
+    (tmp_path / "chain.pem").write_bytes(office.pki.operating.pem)
+    (tmp_path / "data").write_bytes(b"signature value")
+    return tmp_path
+
+
+def openssl(*arguments, folder):
+    done = subprocess.run(
+        ["openssl", *arguments], cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL
+    )
+    return done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+VERIFY = ("ts", "-verify", "-CAfile", "root.pem", "-untrusted", "chain.pem")
+
+
+@pytest.mark.tool
+@pytest.mark.parametrize("suite", ["p256-sha256", "p384-sha384", "rsa3072-sha256"])
+def test_openssl_reads_ours(files, suite):
+    office = Office(files / suite, suite)
+    (files / "root.pem").write_bytes(office.pki.root.pem)
+    (files / "chain.pem").write_bytes(office.pki.operating.pem)
+    assert openssl("ts", "-query", "-data", "data", "-sha256", "-cert", "-out", "query", folder=files)[0]
+    query = (files / "query").read_bytes()
+    (files / "reply").write_bytes(ask(office, query).body)
+    at = str(int(START.timestamp()))
+    good, text = openssl(*VERIFY, "-queryfile", "query", "-in", "reply", "-attime", at, folder=files)
+    assert good, text
+    (files / "token").write_bytes(office.client.stamp(IMPRINT))
+    good, text = openssl(*VERIFY, "-data", "data", "-token_in", "-in", "token", "-attime", at, folder=files)
+    assert good, text
+    (files / "data").write_bytes(b"another value")
+    assert not openssl(*VERIFY, "-data", "data", "-token_in", "-in", "token", "-attime", at, folder=files)[0]
+
+
+@pytest.mark.tool
+def test_we_read_openssls(files, office):
+    certificate, chain, key = office.pki.issue("tsa", TSA)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (files / "tsa.key").write_bytes(pem)
+    (files / "tsa.pem").write_bytes(certificate.pem)
+    (files / "serial").write_text("0A\n")
+    (files / "tsa.cnf").write_text(
+        "[tsa]\ndefault_tsa = one\n[one]\nserial = serial\nsigner_digest = sha256\n"
+        f"default_policy = {POLICY}\ndigests = sha256\nordering = no\ness_cert_id_chain = no\n"
+        "ess_cert_id_alg = sha256\nclock_precision_digits = 0\n"
+    )
+    nonce = 2**60
+    (files / "query").write_bytes(stamps.request(IMPRINT, nonce))
+    good, text = openssl(
+        *("ts", "-reply", "-config", "tsa.cnf", "-section", "one", "-queryfile", "query"),
+        *("-signer", "tsa.pem", "-inkey", "tsa.key", "-chain", "chain.pem", "-out", "reply"),
+        folder=files,
+    )
+    assert good, text
+    token = stamps.read_response((files / "reply").read_bytes())
+    crls = HeldCrls(office.pki.crls())
+    stamp, verdict = check_stamp(token, IMPRINT, Trust(office.pki.verifier(), crls), at=START, nonce=nonce)
+    assert (stamp.serial, stamp.policy) == (0x0B, POLICY)
+    assert verdict.path == (certificate, *chain, office.pki.root)
+
+
+def test_rfc3161_client_accepts_ours(office, clock_is_theirs):
+    builder = rfc3161_client.TimestampRequestBuilder().data(b"signature value")
+    query = builder.hash_algorithm(rfc3161_client.HashAlgorithm.SHA256).build()
+    office.clock.at = clock_is_theirs
+    reply = rfc3161_client.decode_timestamp_response(ask(office, query.as_bytes()).body)
+    verifier = (
+        rfc3161_client.VerifierBuilder()
+        .add_root_certificate(x509.load_der_x509_certificate(office.pki.root.der))
+        .add_intermediate_certificate(x509.load_der_x509_certificate(office.pki.operating.der))
+        .nonce(query.nonce)
+        .build()
+    )
+    assert verifier.verify_message(reply, b"signature value")
+    with pytest.raises(rfc3161_client.VerificationError):
+        verifier.verify_message(reply, b"another value")
+
+
+@pytest.fixture
+def clock_is_theirs():
+    """The stamp's own time, at which that client judges."""
+    return START + timedelta(hours=1)
+
+
+def test_signer_and_certificate_belong_together(office):
+    certificate, chain, _ = office.pki.issue("tsa", TSA)
+    _, _, other = office.pki.issue("tsa", TSA)
+    with pytest.raises(Misuse, match="wrong-key"):
+        KeySigner(certificate, chain, other)
