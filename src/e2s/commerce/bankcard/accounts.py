@@ -52,7 +52,9 @@ class Accounts:
             elif newest.answer is not None:
                 return bytes(newest.answer)
             newest = tables.newest_controls(connection, organisation)
-        answer = bank.sign(newest.answer_doc)  # type: ignore[union-attr] - put or found above
+        if newest is None:
+            raise AssertionError("control parameters were put or found in this transaction")
+        answer = bank.sign(newest.answer_doc)
         with bank.store.transaction() as connection:
             mine = sa.and_(tables.CONTROLS.c.organisation == organisation, tables.CONTROLS.c.n == n)
             connection.execute(tables.CONTROLS.update().where(mine).values(answer=answer))

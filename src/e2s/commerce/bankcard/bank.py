@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Refusal
+from e2s.base.events import Event
 from e2s.base.instants import Clock, parse_instant
 from e2s.base.wire import Document
 from e2s.commerce.bankcard import store as tables
 from e2s.commerce.bankcard.holds import HoldTerms
-from e2s.commerce.payment.doors import note
 from e2s.crypto.acts import Act, read_act, sign_act
 from e2s.crypto.ports import Opener, Signer
 from e2s.security.pki.trust import Trust
@@ -43,7 +43,8 @@ class Bank:
 
     def note(self, connection: sa.Connection, kind: str, at: datetime, **facts: str | int) -> None:
         """Write one event in the act's open transaction."""
-        note(tables.OUTBOX, connection, self.component, kind, at, **facts)
+        event = Event(kind=kind, at=at, component=self.component, facts=facts)
+        tables.OUTBOX.sink(connection).append(event)
 
     def sign(self, document_octets: bytes, over: tuple[bytes, ...] = ()) -> bytes:
         """The act on a committed document; signing it again after a crash gives the same ``#``."""

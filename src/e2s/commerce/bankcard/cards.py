@@ -134,7 +134,7 @@ def issue_card(
     random, now = bank.random, bank.clock.now()
     pan = card_number(prefix, int.from_bytes(random(8), "big"))
     secret = random(SECRET_BYTES)
-    name = f"{bank.name}:card-{random(_PSEUDONYM_BYTES).hex()}"
+    name = f"{bank.name}:card:{random(_PSEUDONYM_BYTES).hex()}"
     commitment = pan_commitment(secret, pan)
     certificate = authority.issue("card-holder", key, (name,), officer=officer, pan_commit=commitment)
     record: Document = {

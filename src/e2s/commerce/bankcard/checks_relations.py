@@ -84,7 +84,7 @@ def _check_trade(exhibits: Exhibits, exhibit: Exhibit) -> None:
 
 def _check_contract(exhibits: Exhibits) -> None:
     """18: every act that names a contract names the one confirmed."""
-    confirmed = sorted(digests_of(exhibits.of("confirm")))
+    confirmed = sorted(digests_of(e for e in exhibits.of("confirm") if e.good))
     named = [(e.place, e.document["cid"]) for e in exhibits.acts.values() if "cid" in e.document]
     named += [(f"opened/{name}.json", held["cid"]) for name, held in exhibits.opened.items() if "cid" in held]
     right = confirmed or [cid for _, cid in named[:1]]

@@ -295,7 +295,7 @@ def entomb(bank: Bank, connection: sa.Connection, ds: Act, now: datetime, *, gat
     card = tables.card(connection, ds.certificate.id)
     if card is None:
         raise Refusal("unknown-card", "the bank gave no card to this card-holder")
-    merchant_name, gateway_name, *_ = [*ds.document["to"], "", ""]
+    merchant_name, gateway_name = ds.document["to"][0], ds.document["to"][1]
     values = payment_values(ds, card.organisation, merchant_name, gateway or gateway_name, now)
     tables.add_payment(connection, {**values, "state": "void"})
 

@@ -29,6 +29,7 @@ from e2s.commerce.bankcard.checks_terms import (
 from e2s.commerce.bankcard.exhibits import Exhibit, Exhibits, lay_open
 from e2s.commerce.bankcard.report import Commitment, Finding, Report
 from e2s.commerce.evidence import Bundle, open_bundle
+from e2s.commerce.order import SUMS
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki.verifier import Verifier
 
@@ -42,9 +43,11 @@ def _sum(document: _Document) -> str:
 
 def _held(document: _Document, approved: str) -> str:
     """What a word about a payment says, by its result."""
-    amount = _sum(document) if "amount" in document else "the payment"
+    amount = (
+        _sum(document) if "amount" in document else "" if document["result"] == "approved" else "the payment"
+    )
     return {
-        "approved": f"{approved}: {amount}" + _until(document),
+        "approved": f"{approved} {amount}".rstrip() + _until(document),
         "declined": f"{amount} is declined",
         "void": f"{amount} is void: nothing was or will be charged",
         "captured": f"{amount} is captured",
@@ -139,6 +142,7 @@ def _verdict(exhibits: Exhibits, faults: list[Finding]) -> Report:
         outcome=_outcome(exhibits),
         findings=tuple(sorted({*faults, *exhibits.findings})),
         commitments=commitments,
+        order=_order(exhibits),
         gaps=tuple(_gaps(exhibits)),
     )
 
@@ -193,6 +197,13 @@ def _outcome(exhibits: Exhibits) -> str:
         ("offered", _good(exhibits, "offer")),
     )
     return next((name for name, acts in ladder if acts), "nothing")
+
+
+def _order(exhibits: Exhibits) -> _Document | None:
+    """The sums of what was offered, or of the order information where that is all."""
+    offers = _good(exhibits, "offer")
+    held = offers[0].document if offers else exhibits.opened.get("OI")
+    return None if held is None else {member: held[member] for member in SUMS}
 
 
 def _charged(exhibits: Exhibits) -> list[Exhibit]:

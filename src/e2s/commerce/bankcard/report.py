@@ -100,6 +100,7 @@ class Report:
     findings: tuple[Finding, ...]
     commitments: tuple[Commitment, ...]
     gaps: tuple[str, ...]
+    order: dict[str, Any] | None = None
 
     @property
     def holds(self) -> bool:
@@ -124,4 +125,5 @@ class Report:
                 for one in self.commitments
             ],
             "gaps": list(self.gaps),
+            **({"order": self.order} if self.order is not None else {}),
         }

@@ -6,7 +6,7 @@ stored: a card is found again by a keyed digest of its number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -211,7 +211,7 @@ def last_statement(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def unstated(connection: sa.Connection, name: str, most: int) -> Sequence[sa.Row[Any]]:
+def unstated(connection: sa.Connection, name: str, most: int) -> list[Any]:
     """The organisation's oldest captures that stand on no statement, at most ``most``."""
     query = (
         sa.select(PAYMENT.c.holder, PAYMENT.c.xid, PAYMENT.c.entry)
@@ -219,4 +219,4 @@ def unstated(connection: sa.Connection, name: str, most: int) -> Sequence[sa.Row
         .order_by(PAYMENT.c.capture_seq)
         .limit(most)
     )
-    return connection.execute(query).all()
+    return list(connection.execute(query))

@@ -11,10 +11,8 @@ from datetime import datetime
 from threading import Lock
 from typing import TypeAlias
 
-import sqlalchemy as sa
-
 from e2s.base.database import Database
-from e2s.base.errors import Refusal, Unreachable
+from e2s.base.errors import Fact, Refusal, Unreachable
 from e2s.base.events import Event
 from e2s.base.http import Request, Response, refused, route
 from e2s.base.outbox import Outbox
@@ -46,21 +44,9 @@ class Refusals:
         if counts:
             with store.transaction() as connection:
                 for rule, times in sorted(counts.items()):
-                    note(outbox, connection, self._component, "refused", at, outcome="refused", rule=rule, times=times)
-
-
-def note(
-    outbox: Outbox,
-    connection: sa.Connection,
-    component: str,
-    kind: str,
-    at: datetime,
-    *,
-    outcome: str = "done",
-    **facts: str | int,
-) -> None:
-    """Write one audit event in the act's open transaction."""
-    outbox.sink(connection).append(Event(kind=kind, at=at, component=component, outcome=outcome, facts=facts))
+                    facts: dict[str, Fact] = {"rule": rule, "times": times}
+                    event = Event(kind="refused", at=at, component=self._component, outcome="refused", facts=facts)
+                    outbox.sink(connection).append(event)
 
 
 class PostDoors:
