@@ -1,7 +1,8 @@
 """Measure the figures: ``python -m bench [AREA ...]`` prints a table and writes build/bench.json.
 
-An area is a module of this folder whose ``rounds()`` yields :class:`bench.figure.Figure` values.  Each is a
-ratio of two things measured in turn in one run, the median of several rounds.
+An area is a module of this folder whose ``rounds()`` yields figures: :class:`bench.figure.Figure` values or
+rows of the same members.  Each is a ratio of two things measured in turn in one run, the median of several
+rounds.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from bench.figure import Figure
+from bench.figure import Figure, line
 
 HERE = Path(__file__).parent
 _OWN = {"__main__", "figure"}
@@ -25,22 +27,19 @@ def areas() -> list[str]:
 def main(wanted: list[str]) -> int:
     unknown = sorted(set(wanted) - set(areas()))
     if unknown:
-        print(
-            f"no such area: {', '.join(unknown)}; there are: {', '.join(areas()) or 'none'}", file=sys.stderr
-        )
+        print(f"no such area: {' '.join(unknown)}; there are: {' '.join(areas())}", file=sys.stderr)
         return 2
-    figures: list[Figure] = []
+    rows: list[Mapping[str, Any]] = []
     for area in wanted or areas():
         print(f"== measuring {area}", flush=True)
         for figure in importlib.import_module(f"bench.{area}").rounds():
-            figures.append(figure)
-            print(figure.line(), flush=True)
+            rows.append(figure.row() if isinstance(figure, Figure) else figure)
+            print(line(rows[-1]), flush=True)
     target = HERE.parent / "build" / "bench.json"
     target.parent.mkdir(exist_ok=True)
-    rows = [{**asdict(figure), "holds": figure.holds} for figure in figures]
     target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    broken = [figure.name for figure in figures if not figure.holds]
-    print(f"== {len(figures)} figures, {len(broken)} beyond their limits; {target}")
+    broken = [row["name"] for row in rows if not row["holds"]]
+    print(f"== {len(rows)} figures, {len(broken)} beyond their limits; {target}")
     return 1 if broken else 0
 
 

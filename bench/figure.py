@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 
@@ -24,10 +24,16 @@ class Figure:
         """Whether the value is within its limit."""
         return self.value <= self.limit if self.better == "lower" else self.value >= self.limit
 
-    def line(self) -> str:
-        """One row of the printed table."""
-        sign = "<=" if self.better == "lower" else ">="
-        return f"{self.name:<40} {self.value:>8.3f} {sign} {self.limit:<8g} {'holds' if self.holds else 'BROKEN'}"
+    def row(self) -> dict[str, Any]:
+        """The figure as build/bench.json has it."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """One row of the printed table."""
+    sign = "<=" if row["better"] == "lower" else ">="
+    verdict = "holds" if row["holds"] else "BROKEN"
+    return f"{row['name']:<40} {row['value']:>8.3f} {sign} {row['limit']:<8g} {verdict}"
 
 
 def in_turn(

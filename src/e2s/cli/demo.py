@@ -21,9 +21,7 @@ def demo() -> None:
 
 @app.command(epilog="Example: e2s demo purchase --home market --orders 3")
 def purchase(
-    home: Path | None = typer.Option(
-        None, help="An empty folder for the community; a temporary one if not given."
-    ),
+    home: Path | None = typer.Option(None, help="An empty folder for the community, else a new one."),
     orders: int = typer.Option(1, min=1, max=1000, help="How many orders are made."),
     as_json: bool = Json,
 ) -> None:

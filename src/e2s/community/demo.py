@@ -61,10 +61,7 @@ def running(community: Community, whole: CommunityHome, tools: Tools, tell: Tell
 def purchase(home: Path, orders: int, tools: Tools, tell: Tell) -> Outcome:
     """Found, start, buy ``orders`` times, reconcile, stop; raises what refuses."""
     community, whole = new_community(home)
-    tell(
-        f"{community.title}: {len(community.parties)} parties, {len(community.components)} components, all conform"
-    )
+    parts = f"{len(community.parties)} parties, {len(community.components)} components"
+    tell(f"{community.title}: {parts}, all conform")
     with running(community, whole, tools, tell):
-        raise Misuse(
-            "demo-unfinished", "the purchases themselves are not part of this build yet", orders=orders
-        )
+        raise Misuse("demo-unfinished", "the purchases are not part of this build yet", orders=orders)
