@@ -94,7 +94,7 @@ class Shopping:
         return trade
 
     def ask(self, line: Line, trade: str) -> Review:
-        """Ask for the offer (again, after a loss: same trade, same rid) and check it against what was seen."""
+        """Ask for the offer (after a loss again: same trade, same rid) and compare it with what was seen."""
         desk = self._desk
         with desk.database.reading() as connection:
             known = store.trade_of(connection, trade)
