@@ -43,9 +43,8 @@ def _sum(document: _Document) -> str:
 
 def _held(document: _Document, approved: str) -> str:
     """What a word about a payment says, by its result."""
-    amount = (
-        _sum(document) if "amount" in document else "" if document["result"] == "approved" else "the payment"
-    )
+    unnamed = "" if document["result"] == "approved" else "the payment"
+    amount = _sum(document) if "amount" in document else unnamed
     return {
         "approved": f"{approved} {amount}".rstrip() + _until(document),
         "declined": f"{amount} is declined",
@@ -60,6 +59,10 @@ def _until(document: _Document) -> str:
     if "claimUntil" not in document:
         return ""
     return f", held until {document['holdUntil']}, claims for deliveries until {document['claimUntil']}"
+
+
+def _complaint(document: _Document) -> str:
+    return ", with a complaint" if "complaint" in document else ""
 
 
 #: What each act commits its signer to, in words.
@@ -87,7 +90,7 @@ _WORDS: Mapping[str, Callable[[_Document], str]] = MappingProxyType({
     "inquiry": lambda _: "to have asked what became of the payment",
     "inquiry-answer": lambda d: f"that the payment is: {d['state']}",
     "delivery": lambda d: f"to have delivered {len(d['lines'])} lines",
-    "receipt": lambda d: f"to have received {len(d['received'])} lines{', and to complain' * ('complaint' in d)}",
+    "receipt": lambda d: f"to have received {len(d['received'])} lines" + _complaint(d),
     "statement": lambda d: f"to have charged {_sum(d)} from {d['begins']} to {d['ends']}",
 })  # fmt: skip
 
@@ -150,9 +153,9 @@ def _verdict(exhibits: Exhibits, faults: list[Finding]) -> Report:
 def _commitments(exhibits: Exhibits) -> tuple[Commitment, ...]:
     """What each good act commits its signer to, in the order of the acts' claimed times."""
     found: dict[str, Commitment] = {}
-    for e in exhibits.acts.values():
-        if not e.good:
-            continue
+    good = [e for e in exhibits.acts.values() if e.good]
+    # of several copies of one act, the one that a stamp dates earliest speaks
+    for e in sorted(good, key=lambda one: (not one.dated_by, one.at)):
         found.setdefault(
             e.act.id,
             Commitment(
