@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -90,18 +91,59 @@ class CardCa:
         return certify(wish, self.pki.bank_ca.signer, serial=serial_number(secrets.token_bytes), at=self.pki.at)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The keys of the parties of one community."""
+
+    pki: Pki
+    merchant: KeySigner
+    till_signer: KeySigner
+    till_opener: KeyOpener
+    gateway_signer: KeySigner
+    gateway_opener: KeyOpener
+    issuer_signer: KeySigner
+    issuer_opener: KeyOpener
+    tsa: KeySigner
+
+
+def make_keys(community: str = "market") -> Keys:
+    pki = make_pki(community, bank="bank")
+    base = f"urn:e2s:{community}"
+    shop = (f"{base}:volt", "https://127.0.0.1:8443")
+    return Keys(
+        pki=pki,
+        merchant=pki.signer("merchant", shop),
+        till_signer=pki.signer("merchant-payment", shop),
+        till_opener=pki.opener("merchant-payment-agreement", shop),
+        gateway_signer=pki.signer("gateway", f"{base}:acquirer"),
+        gateway_opener=pki.opener("gateway-agreement", f"{base}:acquirer"),
+        issuer_signer=pki.signer("issuer", f"{base}:bank"),
+        issuer_opener=pki.opener("issuer-agreement", f"{base}:bank"),
+        tsa=pki.signer("tsa", f"{base}:clock"),
+    )
+
+
+@cache
+def shared_keys() -> Keys:
+    """Keys for most markets, since making them costs time; who revokes one takes a set of its own."""
+    return make_keys()
+
+
 class Market:
     """The market; ``market.pki``, ``clock`` and ``exchange`` are shared by all of its parts."""
 
-    def __init__(self, home: Path, *, terms: HoldTerms | None = None, currency: str = "EUR") -> None:
+    def __init__(
+        self, home: Path, *, terms: HoldTerms | None = None, currency: str = "EUR", keys: Keys | None = None
+    ) -> None:
+        keys = keys or shared_keys()
         self.home = home
-        self.pki = make_pki("market", bank="bank")
+        self.pki = keys.pki
         self.clock = SetClock()
         self.exchange = LocalExchange()
         self.trust = self.pki.trust(self.clock)
         self.currency = currency
         self.numbers: dict[str, int] = {}
-        self._keys()
+        self._keys(keys)
         self._bank(terms or HoldTerms())
         self._gateway()
         self._till()
@@ -114,16 +156,15 @@ class Market:
         return f"urn:e2s:market:{party}"
 
     # ------------------------------------------------------------------ making
-    def _keys(self) -> None:
-        issue, shop = self.pki.signer, (self.name("volt"), "https://127.0.0.1:8443")
-        self.merchant = issue("merchant", shop)
-        self.till_signer = issue("merchant-payment", shop)
-        self.till_opener = self.pki.opener("merchant-payment-agreement", shop)
-        self.gateway_signer = issue("gateway", self.name("acquirer"))
-        self.gateway_opener = self.pki.opener("gateway-agreement", self.name("acquirer"))
-        self.issuer_signer = issue("issuer", self.name("bank"))
-        self.issuer_opener = self.pki.opener("issuer-agreement", self.name("bank"))
-        self.tsa = issue("tsa", self.name("clock"))
+    def _keys(self, keys: Keys) -> None:
+        self.merchant = keys.merchant
+        self.till_signer = keys.till_signer
+        self.till_opener = keys.till_opener
+        self.gateway_signer = keys.gateway_signer
+        self.gateway_opener = keys.gateway_opener
+        self.issuer_signer = keys.issuer_signer
+        self.issuer_opener = keys.issuer_opener
+        self.tsa = keys.tsa
         self.roles = Roles(
             merchant=self.till_signer.certificate,
             gateway=self.gateway_signer.certificate,
