@@ -20,7 +20,7 @@ from e2s.client.wallet.desk import Desk, Shop
 from e2s.client.wallet.session import lines
 from e2s.client.wallet.wallet import Wallet
 from e2s.commerce import order
-from e2s.commerce.payment.documents import pan_commitment, transaction_id
+from e2s.commerce.payment.documents import pan_commitment
 from e2s.crypto import cms, oids, stamps
 from e2s.crypto.acts import Act, digest_id, read_act, read_parcel, sign_act
 from e2s.crypto.keys import KeyOpener, KeySigner
@@ -159,13 +159,23 @@ class Parties:
             clock=self.clock,
             random=secrets.token_bytes,
         )
-        doors = {SHOP: front(direct(self.sessions, self.serve)), CLOCK: self.stamp_door, BANKING: self.bank_door}
+        doors = {
+            SHOP: front(direct(self.sessions, self.serve)),
+            CLOCK: self.stamp_door,
+            BANKING: self.bank_door,
+        }
         self.exchange = LocalExchange(doors)
         self.trust = trust
 
     # ------------------------------------------------------------------ writing acts
     def sign(
-        self, name: str, signer: KeySigner, trade: str, members: dict[str, Any], over: list[bytes], to: list[str]
+        self,
+        name: str,
+        signer: KeySigner,
+        trade: str,
+        members: dict[str, Any],
+        over: list[bytes],
+        to: list[str],
     ) -> bytes:
         signer = self.by.get(name, signer)
         now = self.clock.now()
@@ -194,7 +204,9 @@ class Parties:
 
         query = stamps.request(sha256(read_act(octets).signature).digest(), 7)
         at = self.clock.now() + timedelta(seconds=self.stamped_late)
-        return stamps.read_response(stamps.respond(query, self.keys.tsa, secrets.randbelow(2**60), at, "2.25.1"))
+        return stamps.read_response(
+            stamps.respond(query, self.keys.tsa, secrets.randbelow(2**60), at, "2.25.1")
+        )
 
     def stamp_door(self, request: Request) -> Response:
         if not self.stamping:
@@ -204,7 +216,7 @@ class Parties:
         return Response(200, answer)
 
     # ------------------------------------------------------------------ the shop
-    def serve(self, caller: Caller, call: Call) -> dict[str, Any]:
+    def serve(self, _caller: Caller, call: Call) -> dict[str, Any]:
         self.calls.append(call.op)
         if call.op in self.refuse:
             raise self.refuse[call.op]
@@ -250,7 +262,9 @@ class Parties:
                 "payBy": format_instant(now + timedelta(minutes=75)),
                 "gatewaysAccepted": [self.keys.gateway.certificate.id],
             }
-            self.of(trade)["offer"] = self.sign("offer", self.keys.merchant, trade, members, [], [ALPHA, ANNA])
+            self.of(trade)["offer"] = self.sign(
+                "offer", self.keys.merchant, trade, members, [], [ALPHA, ANNA]
+            )
         return {"offer": b64u(self.of(trade)["offer"])}
 
     def op_accept(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -301,7 +315,9 @@ class Parties:
         self.seen_pans.append(cms.open_sealed(pi, self.keys.gateway_opener)[1].decode())
         if self.result == "void-payment":
             members = {"reason": "lapsed"}
-            return {"void": b64u(self.sign("void", self.keys.merchant, args["trade"], members, [], [ALPHA, ANNA]))}
+            return {
+                "void": b64u(self.sign("void", self.keys.merchant, args["trade"], members, [], [ALPHA, ANNA]))
+            }
         if self.pending:
             return {"pending": True}
         return {"pres": b64u(self.pres(args["trade"]))}

@@ -259,6 +259,8 @@ def test_equivocating_merchant(scene):
     scene.wallet.poll(trade)
     with scene.wallet.desk.database.reading() as connection:
         kept = store.act_of(connection, trade, "confirm")
+    assert first is not None
+    assert kept is not None
     assert kept.id == first.id
     assert read_act(scene.parties.acts[trade]["confirm"]).id != first.id
 

@@ -7,6 +7,7 @@ import pytest
 from e2s.base.errors import Refusal, Unreachable
 from e2s.client.wallet import store
 from e2s.client.wallet.wallet import Wish
+from e2s.commerce.bankcard.evidence import judge
 from e2s.commerce.evidence import read_bundle
 from e2s.crypto.acts import read_act
 from e2s.network.sessions.calls import LOGIN_PATH, RECORD_PATH
@@ -65,14 +66,18 @@ def test_one_pass_phrase_one_signature(scene):
 
 
 def test_unattended_purchase(scene):
-    trade = scene.wallet.begin(Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="100.00"))
+    trade = scene.wallet.begin(
+        Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="100.00")
+    )
     ended = scene.wallet.advance(trade, phrase())
     assert (ended.state, ended.settled) == ("received", True)
     assert ended.bundle
 
 
 def test_unattended_purchase_stops_at_its_allowance(scene):
-    trade = scene.wallet.begin(Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="1.00"))
+    trade = scene.wallet.begin(
+        Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="1.00")
+    )
     with pytest.raises(Refusal, match="over-allowance"):
         scene.wallet.advance(trade, phrase())
     assert scene.state(trade) == "void"
@@ -91,7 +96,9 @@ def test_resume_never_accepts_what_the_user_did_not(scene):
 @pytest.mark.parametrize("fault", [drop_request, drop_answer, duplicate])
 def test_any_record_lost_or_doubled(scene, fault, number):
     scene.parties.exchange.faults.append(fault(nth(number, to(RECORD_PATH))))
-    trade = scene.wallet.begin(Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="100.00"))
+    trade = scene.wallet.begin(
+        Wish(shop="volt", lines=LINES, deliver_to="Alpha", cost_centre="1", at_most="100.00")
+    )
     ended = scene.wallet.advance(trade, phrase())
     assert (ended.state, ended.settled) == ("received", True)
     assert len({read_act(a["pay"]).id for a in scene.parties.acts.values()}) == 1
@@ -151,6 +158,7 @@ def test_kill_between_intent_and_signature(scene):
         scene.wallet.pay(trade, phrase("never typed right"))
     with scene.wallet.desk.database.reading() as connection:
         intended = store.intent_of(connection, trade, "pay")
+    assert intended is not None
     scene.again()
     scene.wallet.pay(trade, phrase())
     assert read_act(scene.parties.acts[trade]["pay"]).document == intended[0]
@@ -230,3 +238,13 @@ def test_wallet_offers_no_shop_it_does_not_know(scene):
     with pytest.raises(Refusal, match="unknown-shop"):
         scene.wallet.search("urn:e2s:market:other", "x")
     assert scene.wallet.desk.shop(VOLT).name == VOLT
+
+
+def test_a_judge_finds_the_wallets_bundle_whole(scene):
+    """Thirty checks, off-line, with nothing but the bundle and the root."""
+    trade = scene.received()
+    ended = scene.wallet.receipt(trade, phrase())
+    octets = (scene.home / "evidence" / ended.bundle).read_bytes()
+    report = judge(octets, scene.parties.keys.pki.anchors)
+    assert report.holds, report.findings
+    assert all(one.proven for one in report.commitments if one.act in {"offer", "accept", "confirm"})

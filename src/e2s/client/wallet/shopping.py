@@ -12,7 +12,7 @@ from typing import Any
 
 from e2s.base.errors import Refusal
 from e2s.base.instants import parse_instant
-from e2s.base.money import parse_amount
+from e2s.base.money import parse_amount, parse_number
 from e2s.base.wire import Document, b64u, unb64u
 from e2s.client.wallet import rules, store
 from e2s.client.wallet.desk import Desk, Line, rid
@@ -73,7 +73,8 @@ class Shopping:
             check_sums(sums)
         except (KeyError, TypeError, AttributeError) as error:
             raise Refusal("bad-answer", "the shop's basket has another form") from error
-        if [(row["sku"], row["qty"]) for row in sums["lines"]] != list(lines):
+        shown = [(row["sku"], parse_number(row["qty"])) for row in sums["lines"]]
+        if shown != [(sku, parse_number(qty)) for sku, qty in lines]:
             raise Refusal("altered-line", "the shop's basket holds other lines than were asked for")
         return Basket(shop=shop, list=answer["list"], sums=sums)
 
@@ -106,6 +107,7 @@ class Shopping:
             "list": known.wanted["list"],
             "lines": [{"sku": row["sku"], "qty": row["qty"]} for row in sums["lines"]],
             "deliverTo": known.wanted["deliverTo"],
+            "buyer": desk.pse.certificate("buyer").id,
         }
         try:
             answer = line.ask("offer", args, rid(trade, "offer"))

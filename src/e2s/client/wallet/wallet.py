@@ -7,6 +7,7 @@ pass.  :meth:`Wallet.advance` adds the signatures that the owner gave her pass p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import RLock
@@ -23,7 +24,7 @@ from e2s.security.keys.phrase import Phrase
 
 #: More steps than any trade takes: a bound against a peer that leads in circles.
 _MOST_STEPS = 24
-Told = Callable[[str, str], None]
+Lock = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +41,21 @@ class Wish:
 class Wallet:
     """One buyer's wallet; ``connect`` opens a session with a shop when one is needed."""
 
-    def __init__(self, desk: Desk, connect: Callable[[Shop], Line]) -> None:
-        """Nothing is asked of anybody until an act needs it."""
+    def __init__(self, desk: Desk, connect: Callable[[Shop], Line], *, lock: Lock | None = None) -> None:
+        """Nothing is asked of anybody until an act needs it; ``lock`` keeps other processes out."""
         self.desk = desk
         self.shopping = Shopping(desk)
         self.paying = Paying(desk)
         self.receiving = Receiving(desk, self.paying)
         self._connect = connect
         self._lines: dict[str, Line] = {}
-        self._lock = RLock()
+        threads = RLock()
+        self._lock: Lock = lock or (lambda: threads)
 
     # ------------------------------------------------------------------ the shop
     def line(self, shop: str) -> Line:
         """The session with a shop, opened on first use and kept."""
-        with self._lock:
+        with self._lock():
             found = self.desk.shop(shop)
             if found.name not in self._lines:
                 self._lines[found.name] = self._connect(found)
@@ -66,24 +68,24 @@ class Wallet:
         args: dict[str, Any] = {"q": words, "offset": offset, "limit": limit}
         if kind:
             args["class"] = kind
-        with self._lock:
+        with self._lock():
             return self.shopping.search(self.line(shop), args)
 
     def item(self, shop: str, sku: str) -> dict[str, Any]:
         """One item with this organisation's price."""
-        with self._lock:
+        with self._lock():
             return self.shopping.item(self.line(shop), sku)
 
     def basket(self, shop: str, lines: Sequence[tuple[str, str]]) -> Basket:
         """Lines with contract prices, regrouped by VAT rate."""
-        with self._lock:
+        with self._lock():
             name = self.desk.shop(shop).name
             return self.shopping.basket(self.line(shop), name, lines)
 
     # ------------------------------------------------------------------ one trade
     def ask(self, basket: Basket, deliver_to: str, cost_centre: str, at_most: str = "") -> Review:
         """Open a trade for what was seen and get its offer."""
-        with self._lock:
+        with self._lock():
             trade = self.shopping.open(basket, deliver_to, cost_centre, at_most)
             return self.shopping.ask(self.line(basket.shop), trade)
 
@@ -93,20 +95,20 @@ class Wallet:
 
     def accept(self, trade: str, phrase: Phrase, *, offer: str = "") -> store.Trade:
         """Sign and send the acceptance of the offer shown; what is lost is repeated by :meth:`poll`."""
-        with self._lock:
+        with self._lock():
             self.shopping.accept(trade, phrase, offer=offer)
             self.shopping.send_acceptance(self._line_of(trade), trade)
             return self.trade(trade)
 
     def decline(self, trade: str) -> store.Trade:
         """Let an offer, or the contract of a declined payment, go."""
-        with self._lock:
+        with self._lock():
             self.shopping.decline(trade)
             return self._settle(trade)
 
     def pay(self, trade: str, phrase: Phrase) -> store.Trade:
         """Sign and send the payment order for a contract."""
-        with self._lock:
+        with self._lock():
             if self.trade(trade).state == "declined":
                 self.paying.retry(trade)
             self.paying.pay(self._line_of(trade), trade, phrase)
@@ -117,20 +119,20 @@ class Wallet:
         self, trade: str, phrase: Phrase, *, missing: Sequence[int] = (), complaint: str = ""
     ) -> store.Trade:
         """Sign and send what was received."""
-        with self._lock:
+        with self._lock():
             self.receiving.receipt(trade, phrase, missing=missing, complaint=complaint)
             self.receiving.send_receipt(self._line_of(trade), trade)
             return self._settle(trade)
 
     def inquire(self, trade: str, phrase: Phrase) -> store.Trade:
         """Ask the issuer what became of a payment."""
-        with self._lock:
+        with self._lock():
             self.paying.inquire(trade, phrase)
             return self._settle(trade)
 
     def close_by(self, trade: str, statement: bytes) -> store.Trade:
         """Close a trade by the statement that its manager got."""
-        with self._lock:
+        with self._lock():
             self.receiving.close_by(trade, statement)
             self.receiving.seal_evidence(trade)
             return self.trade(trade)
@@ -148,7 +150,7 @@ class Wallet:
     # ------------------------------------------------------------------ driving it to its end
     def poll(self, trade: str) -> store.Trade:
         """Let deadlines pass, repeat what may be lost, take what came; needs no pass phrase."""
-        with self._lock:
+        with self._lock():
             self._deadlines(trade)
             known = self.trade(trade)
             if known.state == "asked":
@@ -208,7 +210,7 @@ class Wallet:
 
         An offer is accepted and paid unattended only up to the total that was allowed when it was asked for.
         """
-        with self._lock:
+        with self._lock():
             for _ in range(_MOST_STEPS):
                 before = self.poll(trade)
                 after = self._sign_next(before, phrase)
@@ -237,7 +239,7 @@ class Wallet:
 
     def begin(self, wish: Wish) -> str:
         """Look up the basket and open a trade for it; :meth:`advance` does all the rest."""
-        with self._lock:
+        with self._lock():
             basket = self.basket(wish.shop, wish.lines)
             return self.shopping.open(basket, wish.deliver_to, wish.cost_centre, wish.at_most)
 
@@ -246,7 +248,7 @@ class Wallet:
 
     def close(self) -> None:
         """End every session, forget the keys, and close the book."""
-        with self._lock:
+        with self._lock():
             for line in self._lines.values():
                 line.close()
             self._lines.clear()
