@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.traits import traits
+from e2s.security.pki.traits import alternative_names
 
 #: A name as (form, value); a mail address of the subject need not be a well-formed one.
 _Name: TypeAlias = tuple[type, object]
@@ -61,7 +61,7 @@ def _names(certificate: Certificate) -> list[_Name]:
     names: list[_Name] = [(x509.DirectoryName, subject)] if subject.rdns else []
     mail = subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
     names.extend((x509.RFC822Name, str(attribute.value)) for attribute in mail)
-    return [*names, *((type(name), name.value) for name in traits(certificate).alternative_names)]
+    return [*names, *((type(name), name.value) for name in alternative_names(certificate))]
 
 
 def _within(form: type, value: object, base: object) -> bool:

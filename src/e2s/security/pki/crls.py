@@ -17,7 +17,7 @@ from e2s.base.instants import DELTA
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
-from e2s.security.pki.traits import traits
+from e2s.security.pki.traits import Traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 _SERIAL_OCTETS = 21
@@ -74,12 +74,16 @@ class CrlIndex:
         """Whether it speaks for the instant: thisUpdate − δ ≤ at < nextUpdate."""
         return self.this_update - DELTA <= at < self.next_update
 
-    def names(self, issuer: Certificate) -> bool:
+    def later_than(self, other: CrlIndex) -> bool:
+        """Whether it was made after ``other`` of the same issuer."""
+        return (self.this_update, self.number) > (other.this_update, other.number)
+
+    def names(self, issuer: Traits) -> bool:
         """Whether ``issuer`` is whom the list names as its issuer."""
-        key_id = self.authority_key_id
-        if key_id is not None and issuer.key_id is not None and key_id != issuer.key_id:
+        if self.issuer != issuer.subject:
             return False
-        return self.issuer == traits(issuer).subject
+        wanted, key_id = self.authority_key_id, issuer.key_id
+        return wanted is None or key_id is None or wanted == key_id
 
     def signed_by(self, issuer: Certificate) -> bool:
         """Whether ``issuer``'s key signed it; metered as ``verify`` each time."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
+from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 
+_BASIC, _USAGE = ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE
+_EXTENDED, _AUTHORITY = ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.AUTHORITY_KEY_IDENTIFIER
+_NAMES, _CONSTRAINTS = ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.NAME_CONSTRAINTS
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
-_PROCESSED = frozenset(
-    {
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.NAME_CONSTRAINTS,
-    }
-)
+_PROCESSED = frozenset({_BASIC, _USAGE, _EXTENDED, _NAMES, _CONSTRAINTS})
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -30,20 +27,26 @@ _USAGES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Traits:
-    """Names as DER, and what decides about paths; ``usages`` is None without keyUsage."""
+    """Names and signed octets as DER, and what decides about paths; compared by identity.
 
-    subject: bytes
-    issuer: bytes
+    ``usages`` is None without keyUsage; ``signature`` is None when it is not whole octets.
+    """
+
+    certificate: Certificate
+    subject: bytes = field(repr=False)
+    issuer: bytes = field(repr=False)
+    tbs: bytes = field(repr=False)
     algorithm: str
+    signature: bytes | None = field(repr=False)
     ca: bool
     path_length: int | None
     usages: frozenset[str] | None
     ekus_critical: bool
+    key_id: bytes | None
     authority_key_id: bytes | None
     constraints: x509.NameConstraints | None
-    alternative_names: tuple[x509.GeneralName, ...]
     unknown_critical: tuple[str, ...]
 
     @property
@@ -53,32 +56,70 @@ class Traits:
 
     def may(self, *usages: str) -> bool:
         """Whether keyUsage, where present, allows one of ``usages``."""
-        return self.usages is None or any(usage in self.usages for usage in usages)
+        return self.usages is None or not self.usages.isdisjoint(usages)
+
+    def issued_by(self, issuer: Traits) -> bool:
+        """Whether ``issuer`` fits the names and key identifiers (6.1.3 a 4; 4.2.1.1)."""
+        if self.issuer != issuer.subject:
+            return False
+        wanted, key_id = self.authority_key_id, issuer.key_id
+        return wanted is None or key_id is None or wanted == key_id
 
 
 @lru_cache(maxsize=4096)
 def traits(certificate: Certificate) -> Traits:
     """The traits of ``certificate``."""
-    parsed = certificate.x509
-    found = {e.oid: e for e in parsed.extensions}
-    values = [e.value for e in found.values()]
-    basic = next((v for v in values if isinstance(v, x509.BasicConstraints)), None)
-    usage = next((v for v in values if isinstance(v, x509.KeyUsage)), None)
-    authority = next((v for v in values if isinstance(v, x509.AuthorityKeyIdentifier)), None)
-    names = next((v for v in values if isinstance(v, x509.SubjectAlternativeName)), None)
-    extended = found.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    subject, issuer, tbs, algorithm, signature = _slices(certificate.der)
+    extensions = {e.oid: e for e in certificate.x509.extensions}
+    basic, usage = _value(extensions, _BASIC), _value(extensions, _USAGE)
+    authority, extended = _value(extensions, _AUTHORITY), extensions.get(_EXTENDED)
     return Traits(
-        subject=parsed.subject.public_bytes(),
-        issuer=parsed.issuer.public_bytes(),
-        algorithm=parsed.signature_algorithm_oid.dotted_string,
+        certificate=certificate,
+        subject=subject,
+        issuer=issuer,
+        tbs=tbs,
+        algorithm=algorithm,
+        signature=signature,
         ca=basic is not None and basic.ca,
         path_length=basic.path_length if basic is not None else None,
         usages=None if usage is None else frozenset(u for u in _USAGES if getattr(usage, u)),
         ekus_critical=extended is not None and extended.critical,
+        key_id=certificate.key_id,
         authority_key_id=authority.key_identifier if authority is not None else None,
-        constraints=next((v for v in values if isinstance(v, x509.NameConstraints)), None),
-        alternative_names=tuple(names) if names is not None else (),
+        constraints=_value(extensions, _CONSTRAINTS),
         unknown_critical=tuple(
-            e.oid.dotted_string for e in found.values() if e.critical and e.oid not in _PROCESSED
+            oid.dotted_string for oid, e in extensions.items() if e.critical and oid not in _PROCESSED
         ),
     )
+
+
+def alternative_names(certificate: Certificate) -> tuple[x509.GeneralName, ...]:
+    """All of the subject's alternative names, of whatever form."""
+    for extension in certificate.x509.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            return tuple(extension.value)
+    return ()
+
+
+def _value(extensions: dict[x509.ObjectIdentifier, x509.Extension[Any]], oid: x509.ObjectIdentifier) -> Any:
+    """The value of the extension, or None."""
+    found = extensions.get(oid)
+    return found.value if found is not None else None
+
+
+def _slices(octets: bytes) -> tuple[bytes, bytes, bytes, str, bytes | None]:
+    """Subject, issuer, what is signed, under which algorithm, and the signature (RFC 5280, 4.1)."""
+    whole = der.Reader(octets).enter()
+    tbs = whole.element(der.SEQUENCE)
+    algorithm = whole.enter().oid()
+    signature = whole.content(der.BIT_STRING)
+    reader = der.Reader(tbs).enter()
+    if reader.peek() == 0xA0:
+        reader.span(0xA0)
+    reader.span(der.INTEGER)
+    reader.span(der.SEQUENCE)
+    issuer = reader.element(der.SEQUENCE)
+    reader.span(der.SEQUENCE)
+    subject = reader.element(der.SEQUENCE)
+    # Unused bits would be the same signature under other octets.
+    return subject, issuer, tbs, algorithm, signature[1:] if signature[:1] == b"\0" else None

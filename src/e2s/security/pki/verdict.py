@@ -35,13 +35,3 @@ class Verdict:
             certificate=culprit.id if culprit else None,
             subject=(culprit.name or culprit.subject) if culprit else None,
         )
-
-
-def accept(path: tuple[Certificate, ...], crls_used: tuple[bytes, ...]) -> Verdict:
-    """An accepted path with the revocation data that spoke for it."""
-    return Verdict(accepted=True, reason="every check passed", path=path, crls_used=crls_used)
-
-
-def refuse(rule: str, reason: str, culprit: Certificate, path: tuple[Certificate, ...] = ()) -> Verdict:
-    """A refusal by ``rule``; ``reason`` names the clause."""
-    return Verdict(accepted=False, rule=rule, reason=reason, path=path, culprit=culprit)

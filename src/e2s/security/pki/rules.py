@@ -1,0 +1,131 @@
+"""What a whole path must satisfy, rule by rule; each names the clause of RFC 5280 that it applies.
+
+Paths run from the end entity to the anchor.  A rule gives the fault that it found, or None.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from e2s.base.instants import format_instant
+from e2s.crypto import oids
+from e2s.crypto.certificates import Certificate
+from e2s.security.pki import constraints, signatures
+from e2s.security.pki.traits import Traits
+
+Path: TypeAlias = tuple[Traits, ...]
+_AGREEMENT = frozenset(oids.AGREEMENT.values())
+
+
+class Fault(NamedTuple):
+    """The rule broken, the sentence with its clause, and the certificate at fault."""
+
+    rule: str
+    reason: str
+    culprit: Certificate
+
+
+def fault_of(path: Path, *, at: datetime, purpose: str | None, name: str | None) -> Fault | None:
+    """The first fault of the path, revocation apart."""
+    return (
+        _time(path, at)
+        or _critical(path)
+        or _authority(path)
+        or _constrained(path)
+        or _purpose(path, purpose)
+        or _name(path[0].certificate, name)
+    )
+
+
+def _time(path: Path, at: datetime) -> Fault | None:
+    """Validity of each certificate at the instant (6.1.3 a 2)."""
+    for link in reversed(path):
+        certificate = link.certificate
+        if at < certificate.not_before:
+            since = format_instant(certificate.not_before)
+            return Fault("not-yet-valid", f"valid only from {since} (6.1.3 a 2)", certificate)
+        if at > certificate.not_after:
+            until = format_instant(certificate.not_after)
+            return Fault("expired", f"valid only until {until} (6.1.3 a 2)", certificate)
+    return None
+
+
+def _critical(path: Path) -> Fault | None:
+    """No critical extension is left unprocessed (6.1.4 o, 6.1.5 f)."""
+    for link in reversed(path):
+        if link.unknown_critical:
+            reason = f"critical extension {link.unknown_critical[0]} is not processed (6.1.4 o)"
+            return Fault("unknown-critical", reason, link.certificate)
+    return None
+
+
+def _authority(path: Path) -> Fault | None:
+    """Each issuer's right to certify, and how many CAs may follow it (6.1.4 k to n)."""
+    following = 0
+    for issuer in path[1:]:
+        if not issuer.ca:
+            return Fault("not-a-ca", "it certified another and is no CA (6.1.4 k)", issuer.certificate)
+        if not issuer.may("key_cert_sign"):
+            return Fault("not-a-ca", "its key may not sign certificates (6.1.4 n)", issuer.certificate)
+        if issuer.path_length is not None and following > issuer.path_length:
+            return Fault("path-too-long", "more CAs follow than it allows (6.1.4 m)", issuer.certificate)
+        following += not issuer.self_issued
+    return None
+
+
+def _constrained(path: Path) -> Fault | None:
+    """Name constraints of each CA on all below it, self-issued CAs excepted (6.1.3 b, c)."""
+    for depth, issuer in enumerate(path):
+        limits = issuer.constraints
+        if limits is None or depth == 0:
+            continue
+        for place, link in enumerate(path[:depth]):
+            if place and link.self_issued:
+                continue
+            named = link.certificate
+            fault = constraints.violation(limits, named) or constraints.outside_party(
+                issuer.certificate, named
+            )
+            if fault:
+                return Fault("name-constraint", f"{fault} (6.1.3 b, c)", named)
+    return None
+
+
+def _purpose(path: Path, purpose: str | None) -> Fault | None:
+    """The exact EKU, the key usage it needs, and no CA confined to others (4.2.1.3, 4.2.1.12)."""
+    link, certificate = path[0], path[0].certificate
+    if not signatures.strong(certificate.public_key):
+        return Fault("weak-algorithm", "its key is of no permitted kind or size", certificate)
+    if purpose is None:
+        return None
+    if purpose not in certificate.ekus:
+        return Fault("wrong-purpose", "it is not certified for this purpose (4.2.1.12)", certificate)
+    for issuer in path[1:]:
+        if issuer.certificate.ekus and purpose not in issuer.certificate.ekus:
+            reason = "its CA is confined to other purposes (4.2.1.12)"
+            return Fault("wrong-purpose", reason, issuer.certificate)
+    if purpose == oids.EKU_TIME_STAMPING and not (link.ekus_critical and len(certificate.ekus) == 1):
+        reason = "time stamping must be its only, critical purpose (RFC 3161, 2.3)"
+        return Fault("wrong-purpose", reason, certificate)
+    if not link.may(_usage(certificate, purpose)):
+        return Fault("wrong-purpose", "its key usage does not fit the purpose (4.2.1.3)", certificate)
+    return None
+
+
+def _usage(certificate: Certificate, purpose: str) -> str:
+    """The key usage that the purpose needs of this kind of key."""
+    if purpose not in _AGREEMENT:
+        return "digital_signature"
+    return "key_encipherment" if isinstance(certificate.public_key, rsa.RSAPublicKey) else "key_agreement"
+
+
+def _name(certificate: Certificate, name: str | None) -> Fault | None:
+    """The name stands among the subject's alternative names, exactly; no wildcards (4.2.1.6)."""
+    if name is None or name in certificate.names or name in certificate.ips:
+        return None
+    if name.lower() in (host.lower() for host in certificate.dns):
+        return None
+    return Fault("wrong-name", f"it is not certified for the name {name} (4.2.1.6)", certificate)
