@@ -19,6 +19,19 @@ def demo() -> None:
     """Show E2S at work on this machine."""
 
 
+@app.command(epilog="Example: e2s demo community market")
+def community(home: Path = typer.Argument(..., help="An empty or new folder."), as_json: bool = Json) -> None:
+    """Write the community file of the demonstration, to look at and to start with e2s up."""
+    from e2s.community.demo import new_community
+
+    described, _ = new_community(home)
+    if as_json:
+        document({"community": home / "community.toml"})
+    else:
+        parts = f"{len(described.parties)} parties, {len(described.components)} components"
+        say(f"{home / 'community.toml'}: {parts}")
+
+
 @app.command(epilog="Example: e2s demo purchase --home market --orders 3")
 def purchase(
     home: Path | None = typer.Option(None, help="An empty folder for the community, else a new one."),
