@@ -6,6 +6,7 @@ exchange lose, repeat and alter messages.  The clock stands until a test moves i
 
 from __future__ import annotations
 
+import reprlib
 import secrets
 from dataclasses import dataclass
 from functools import cache
@@ -395,4 +396,4 @@ def refused(rule: str, act, *args: Any, **named: Any) -> Refusal:
     except Refusal as refusal:
         assert refusal.rule == rule, f"{refusal.rule} instead of {rule}: {refusal}"
         return refusal
-    raise AssertionError(f"not refused by {rule}: {found!r}")
+    raise AssertionError(f"not refused by {rule}: {reprlib.repr(found)}")

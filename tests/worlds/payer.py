@@ -289,7 +289,12 @@ class Purchase:
         members = {"ds": self.ds.id, "result": "approved"}
         return self.by_till(forms.PRES, [authres], **members)
 
-    def claim(
+    def claim(self, **named: Any) -> bytes:
+        """E_I{CapReq, E_I{LI}} as the gateway would pass it on."""
+        parcel = write_parcel("e2s/1/capture", self.claim_items(**named))
+        return self.market.sealed(self.market.issuer_opener, parcel, oids.PLAIN_PARCEL)
+
+    def claim_items(
         self,
         *,
         authres: bytes | None = None,
@@ -300,8 +305,8 @@ class Purchase:
         signer: KeySigner | None = None,
         lines: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> bytes:
-        """E_I{CapReq, E_I{LI}} as the gateway would pass it on."""
+    ) -> list[bytes]:
+        """CapReq and E_I{LI}."""
         market = self.market
         authres = authres or self.authres()
         delivery = delivery or self.delivery(self.pres(authres))
@@ -312,10 +317,7 @@ class Purchase:
         sealed = market.sealed(market.issuer_opener, parcel, oids.PLAIN_PARCEL)
         members = self.total(delivery=read_act(delivery).id) | changes
         capreq = self.by_till(forms.CAPREQ, [authres], signer=signer, **members)
-        self.capreq = capreq
-        return market.sealed(
-            market.issuer_opener, write_parcel("e2s/1/capture", [capreq, sealed]), oids.PLAIN_PARCEL
-        )
+        return [capreq, sealed]
 
     def capture(self, **named: Any) -> Act:
         return read_act(self.market.send(ISSUER, "/payment/capture", self.claim(**named)))

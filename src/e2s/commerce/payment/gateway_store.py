@@ -64,7 +64,8 @@ def advance(connection: sa.Connection, merchant: str, xid: str, state: str, valu
 def undecided(connection: sa.Connection, most: int = 200) -> list[tuple[str, str]]:
     """Authorisations that wait for the issuer."""
     query = sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid).where(AUTHORISATION.c.state == "forwarded")
-    return list(connection.execute(query.order_by(AUTHORISATION.c.at).limit(most)).tuples())
+    rows = connection.execute(query.order_by(AUTHORISATION.c.at).limit(most))
+    return [(row.merchant, row.xid) for row in rows]
 
 
 def forwarded(connection: sa.Connection, merchant: str, xid: str, kind: str, n: int) -> sa.Row[Any] | None:
