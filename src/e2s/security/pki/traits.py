@@ -7,16 +7,20 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import ExtensionOID
 
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 
-_BASIC, _USAGE = ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE
-_EXTENDED, _AUTHORITY = ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.AUTHORITY_KEY_IDENTIFIER
-_NAMES, _CONSTRAINTS = ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.NAME_CONSTRAINTS
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
-_PROCESSED = frozenset({_BASIC, _USAGE, _EXTENDED, _NAMES, _CONSTRAINTS})
+_PROCESSED = frozenset(
+    {
+        x509.BasicConstraints,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectAlternativeName,
+        x509.NameConstraints,
+    }
+)
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -70,9 +74,20 @@ class Traits:
 def traits(certificate: Certificate) -> Traits:
     """The traits of ``certificate``."""
     subject, issuer, tbs, algorithm, signature = _slices(certificate.der)
-    extensions = {e.oid: e for e in certificate.x509.extensions}
-    basic, usage = _value(extensions, _BASIC), _value(extensions, _USAGE)
-    authority, extended = _value(extensions, _AUTHORITY), extensions.get(_EXTENDED)
+    # By class, not by identifier: comparing the library's identifiers costs more than all the rest.
+    values: dict[type, Any] = {}
+    critical: set[type] = set()
+    unknown: list[str] = []
+    for extension in certificate.x509.extensions:
+        value = extension.value
+        kind = type(value)
+        values[kind] = value
+        if extension.critical:
+            critical.add(kind)
+            if kind not in _PROCESSED:
+                unknown.append(extension.oid.dotted_string)
+    basic, usage = values.get(x509.BasicConstraints), values.get(x509.KeyUsage)
+    authority = values.get(x509.AuthorityKeyIdentifier)
     return Traits(
         certificate=certificate,
         subject=subject,
@@ -83,13 +98,11 @@ def traits(certificate: Certificate) -> Traits:
         ca=basic is not None and basic.ca,
         path_length=basic.path_length if basic is not None else None,
         usages=None if usage is None else frozenset(u for u in _USAGES if getattr(usage, u)),
-        ekus_critical=extended is not None and extended.critical,
+        ekus_critical=x509.ExtendedKeyUsage in critical,
         key_id=certificate.key_id,
         authority_key_id=authority.key_identifier if authority is not None else None,
-        constraints=_value(extensions, _CONSTRAINTS),
-        unknown_critical=tuple(
-            oid.dotted_string for oid, e in extensions.items() if e.critical and oid not in _PROCESSED
-        ),
+        constraints=values.get(x509.NameConstraints),
+        unknown_critical=tuple(unknown),
     )
 
 
@@ -99,12 +112,6 @@ def alternative_names(certificate: Certificate) -> tuple[x509.GeneralName, ...]:
         if isinstance(extension.value, x509.SubjectAlternativeName):
             return tuple(extension.value)
     return ()
-
-
-def _value(extensions: dict[x509.ObjectIdentifier, x509.Extension[Any]], oid: x509.ObjectIdentifier) -> Any:
-    """The value of the extension, or None."""
-    found = extensions.get(oid)
-    return found.value if found is not None else None
 
 
 def _slices(octets: bytes) -> tuple[bytes, bytes, bytes, str, bytes | None]:

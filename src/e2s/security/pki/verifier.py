@@ -55,7 +55,7 @@ class Verifier:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
         lists = _readable(crls) if require_revocation else ()
         # A whole path that fails tells more than a broken one, and that more than none.
-        best = _no_path(certificate)
+        best: Verdict | None = None
         for path, broken in self._paths(certificate, untrusted):
             used: tuple[bytes, ...] = ()
             fault = broken or fault_of(path, at=at, purpose=purpose, name=name)
@@ -64,9 +64,11 @@ class Verifier:
             if fault is None:
                 return Verdict(accepted=True, reason="every check passed", path=_shown(path), crls_used=used)
             verdict = _refused(fault, path)
-            if len(verdict.path) > len(best.path):
+            if best is None or len(verdict.path) > len(best.path):
                 best = verdict
-        return best
+        return best or _refused(
+            Fault("unknown-root", "no path leads from here to a trusted root (6.1)", certificate)
+        )
 
     def forget_paths(self) -> None:
         """Drop the remembered signature results of certificates; those of CRLs stay."""
@@ -159,10 +161,6 @@ def _readable(crls: Sequence[bytes]) -> tuple[CrlIndex, ...]:
         except Refusal:
             continue
     return tuple(found)
-
-
-def _no_path(certificate: Certificate) -> Verdict:
-    return _refused(Fault("unknown-root", "no path leads from here to a trusted root (6.1)", certificate))
 
 
 def _refused(fault: Fault, path: Path = ()) -> Verdict:
