@@ -61,7 +61,9 @@ def check_statement(octets: bytes, *, organisation: str, issuer: str, last: Act 
         bare = [{k: v for k, v in line.items() if k not in {"n", "net"}} for line in entry["lines"]]
         right = sums(bare, document["currency"])
         if (right["lines"], right["vat"], right["total"]) != (entry["lines"], entry["vat"], entry["amount"]):
-            raise Refusal("false-total", "an entry's amount does not follow from its lines", trade=entry["trade"])
+            raise Refusal(
+                "false-total", "an entry's amount does not follow from its lines", trade=entry["trade"]
+            )
     return act
 
 

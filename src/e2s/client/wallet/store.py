@@ -78,6 +78,17 @@ _PAPERS = sa.Table(
 )
 
 
+_BASKET = sa.Table(
+    "basket",
+    TABLES,
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("shop", sa.Text, nullable=False),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("qty", sa.Text, nullable=False),
+    sa.UniqueConstraint("shop", "sku"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trade:
     """One trade as it stands."""
@@ -237,6 +248,29 @@ def papers_of(connection: sa.Connection, trade: str, kind: str) -> list[bytes]:
 def certificates_of(connection: sa.Connection, trade: str) -> list[Certificate]:
     """The certificates kept beside those inside the acts."""
     return [Certificate.read(octets) for octets in papers_of(connection, trade, "certificate")]
+
+
+def basket_of(connection: sa.Connection, shop: str) -> list[tuple[str, str]]:
+    """What lies in the basket for a shop: SKU and quantity, in the order in which it was put there."""
+    rows = connection.execute(
+        sa.select(_BASKET.c.sku, _BASKET.c.qty).where(_BASKET.c.shop == shop).order_by(_BASKET.c.n)
+    )
+    return [(row.sku, row.qty) for row in rows]
+
+
+def put_in_basket(connection: sa.Connection, shop: str, sku: str, qty: str) -> None:
+    """Set the quantity of an item; the empty quantity takes it out."""
+    here = (_BASKET.c.shop == shop) & (_BASKET.c.sku == sku)
+    changed = connection.execute(_BASKET.update().where(here).values(qty=qty)) if qty else None
+    if not qty:
+        connection.execute(_BASKET.delete().where(here))
+    elif changed is not None and not changed.rowcount:
+        connection.execute(_BASKET.insert().values(shop=shop, sku=sku, qty=qty))
+
+
+def empty_basket(connection: sa.Connection, shop: str) -> None:
+    """Take everything out."""
+    connection.execute(_BASKET.delete().where(_BASKET.c.shop == shop))
 
 
 def _trade(row: Any) -> Trade:

@@ -1,0 +1,83 @@
+"""Pages are templates with every value escaped; what is money or time is written the same way everywhere."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2s.base.http import Response
+from e2s.client.wallet.gate import HTML
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "pages"
+#: What each state of a trade means to its buyer.
+STATES = {
+    "asked": "Waiting for the offer",
+    "offered": "Offer to decide on",
+    "accepted": "Accepted, waiting for the contract",
+    "contract": "Contract to pay",
+    "paying": "Payment under way",
+    "inquiring": "Payment unclear: ask the bank",
+    "declined": "Payment declined",
+    "paid": "Paid, waiting for goods",
+    "received": "Goods delivered",
+    "closed": "Closed by the statement",
+    "void": "Void",
+}
+#: The way of a trade, for the bar above it.
+STEPS = (
+    ("Offer", {"offered", "accepted", "contract", "paying", "inquiring", "declined", "paid", "received", "closed"}),
+    ("Contract", {"contract", "paying", "inquiring", "declined", "paid", "received", "closed"}),
+    ("Payment", {"paid", "received", "closed"}),
+    ("Delivery", {"received", "closed"}),
+    ("Statement", {"closed"}),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  # only pages pay for it
+
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["when"] = when
+    made.filters["short"] = short
+    made.filters["party"] = party
+    made.globals["STATES"] = STATES
+    made.globals["STEPS"] = STEPS
+    return made
+
+
+def when(instant: str) -> str:
+    """``2026-03-02 09:00 UTC`` of an instant as documents write it."""
+    return f"{instant[:10]} {instant[11:16]} UTC"
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest or a trade's name, enough to tell two apart."""
+    return digest.removeprefix("sha-256:")[:10]
+
+
+def party(name: str) -> str:
+    """A party's name without the scheme that all share."""
+    return name.removeprefix("urn:e2s:").partition(":")[2] or name
+
+
+def page(name: str, *, status: int = 200, **values: Any) -> Response:
+    """The page made of the template ``name``."""
+    text = _environment().get_template(name).render(values)
+    return Response(status, text.encode(), HTML)
+
+
+def style() -> Response:
+    """The one style sheet."""
+    octets = (FOLDER / "style.css").read_bytes()
+    return Response(200, octets, {"content-type": "text/css; charset=utf-8"})
