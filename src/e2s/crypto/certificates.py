@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +24,9 @@ MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+#: 160 or 256 bits in practice.
+_KEY_ID_SIZES = range(8, 65)
 
 _Texts: TypeAlias = tuple[str, ...]
 
@@ -57,8 +60,6 @@ class Certificate:
     not_before: datetime
     not_after: datetime
     serial: int
-    subject: str
-    issuer: str
     key_id: bytes | None
     issuer_and_serial: bytes
 
@@ -73,6 +74,24 @@ class Certificate:
         if len(octets) > MAX_CERTIFICATE_BYTES:
             raise Refusal("bad-certificate", "the certificate is larger than may be read", size=len(octets))
         return _read(bytes(octets))
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject's distinguished name (RFC 4514), for people."""
+        return self._shown("subject")
+
+    @cached_property
+    def issuer(self) -> str:
+        """The issuer's distinguished name (RFC 4514), for people."""
+        return self._shown("issuer")
+
+    def _shown(self, which: Literal["subject", "issuer"]) -> str:
+        """A distinguished name as text; one that cannot be shown equals no other certificate's."""
+        try:
+            name: x509.Name = getattr(self.x509, which)
+            return name.rfc4514_string()
+        except ValueError:
+            return f"(name of {self.id} that cannot be shown)"
 
     @property
     def pem(self) -> bytes:
@@ -128,7 +147,7 @@ def _parse(octets: bytes) -> Certificate:
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     digest = sha256(octets).digest()
-    names, dns, ips = _alternative_names(extensions)
+    claims = _claims(extensions)
     return Certificate(
         der=octets,
         digest=digest,
@@ -136,16 +155,14 @@ def _parse(octets: bytes) -> Certificate:
         x509=parsed,
         public_key=key,
         spki=spki,
-        names=names,
-        dns=dns,
-        ips=ips,
-        ekus=_usages(extensions),
+        names=claims.names,
+        dns=claims.dns,
+        ips=claims.ips,
+        ekus=claims.ekus,
         not_before=parsed.not_valid_before_utc,
         not_after=parsed.not_valid_after_utc,
         serial=parsed.serial_number,
-        subject=parsed.subject.rfc4514_string(),
-        issuer=parsed.issuer.rfc4514_string(),
-        key_id=_key_id(extensions),
+        key_id=claims.key_id,
         issuer_and_serial=issuer_and_serial,
     )
 
@@ -167,34 +184,33 @@ def _slices(octets: bytes) -> tuple[bytes, bytes]:
     return der.sequence(issuer, serial), tbs.element(der.SEQUENCE)
 
 
-def _alternative_names(
-    extensions: x509.Extensions,
-) -> tuple[_Texts, _Texts, _Texts]:
-    """URIs, DNS names and IP addresses of the subject."""
-    try:
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return (), (), ()
-    return (
-        tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
-        tuple(names.get_values_for_type(x509.DNSName)),
-        tuple(str(ip) for ip in names.get_values_for_type(x509.IPAddress)),
-    )
+class _Claims(NamedTuple):
+    """What the extensions say that every reader asks for."""
+
+    names: _Texts = ()
+    dns: _Texts = ()
+    ips: _Texts = ()
+    ekus: frozenset[str] = frozenset()
+    key_id: bytes | None = None
 
 
-def _usages(extensions: x509.Extensions) -> frozenset[str]:
-    """The extended key usages, dotted."""
-    try:
-        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    return frozenset(usage.dotted_string for usage in usages)
-
-
-def _key_id(extensions: x509.Extensions) -> bytes | None:
-    """The subject key identifier, if there is one of a usual size."""
-    try:
-        found = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return None
-    return found if 8 <= len(found) <= 64 else None
+def _claims(extensions: x509.Extensions) -> _Claims:
+    """Alternative names by kind, extended key usages (dotted), and the key identifier, in one pass."""
+    claims = _Claims()
+    for extension in extensions:
+        value = extension.value
+        if isinstance(value, x509.SubjectAlternativeName):
+            uris, dns, ips = [], [], []
+            for name in value:
+                if isinstance(name, x509.UniformResourceIdentifier):
+                    uris.append(name.value)
+                elif isinstance(name, x509.DNSName):
+                    dns.append(name.value)
+                elif isinstance(name, x509.IPAddress):
+                    ips.append(str(name.value))
+            claims = claims._replace(names=tuple(uris), dns=tuple(dns), ips=tuple(ips))
+        elif isinstance(value, x509.ExtendedKeyUsage):
+            claims = claims._replace(ekus=frozenset(usage.dotted_string for usage in value))
+        elif isinstance(value, x509.SubjectKeyIdentifier) and len(value.digest) in _KEY_ID_SIZES:
+            claims = claims._replace(key_id=value.digest)
+    return claims

@@ -20,7 +20,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_signing import attribute_parts, signing_certificate
+from e2s.crypto.cms_attributes import layout, signing_certificate
 from e2s.crypto.suites import SignatureSuite, foreign_suite, protection_of, signature_suite_of
 
 T = TypeVar("T")
@@ -227,24 +227,17 @@ def _signer(signer: bytes, certificates: tuple[Certificate, ...], *, by_key_id: 
 
 
 def _usual(attributes: bytes, content_type: str, certificate: Certificate) -> Said | None:
-    """What E2S's own five attributes say: all but time and digest is constant, so it is compared whole."""
+    """What E2S's own five attributes say, or None when they are others (or the year is 2050)."""
     try:
         suite = signature_suite_of(certificate.public_key)
     except Refusal:
         return None
-    head, middle, tail = attribute_parts(certificate, content_type, _TIME_SIZE)
-    time_at, digest_at = len(head), len(head) + _TIME_SIZE + len(middle)
-    digest_end = len(attributes) - len(tail)
-    if (
-        digest_end - digest_at != suite.digest_size
-        or not attributes.startswith(head)
-        or not attributes.startswith(middle, time_at + _TIME_SIZE)
-        or not attributes.endswith(tail)
-    ):
+    holes = layout(suite, content_type, _TIME_SIZE).read(attributes)
+    if holes is None:
         return None
-    time = der.Reader(attributes, time_at, time_at + _TIME_SIZE).time()
     protection = protection_of(suite.digest_algorithm, suite.signature_algorithm)
-    return Said(attributes[digest_at:digest_end], time, ("sha256", certificate.digest), protection)
+    time = _whole(holes.time, der.Reader.time)
+    return Said(holes.message_digest, time, ("sha256", holes.certificate_digest), protection)
 
 
 def _said(attributes: bytes, content_type: str, *, exact: bool) -> Said:

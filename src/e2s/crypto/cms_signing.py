@@ -13,11 +13,11 @@ from functools import lru_cache
 
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.cms_attributes import Holes, layout
 from e2s.crypto.ports import Signer
-from e2s.crypto.suites import SignatureSuite, protection_of, signature_suite_of
+from e2s.crypto.suites import SignatureSuite, signature_suite_of
 
 _SIGNED_DATA = der.oid(oids.SIGNED_DATA)
-_MARK = 0xA5
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def sign(
     time = der.time(at)
     template = _template(signer.certificate, tuple(signer.chain), tuple(certificates), content_type)
     suite = template.suite
-    head, middle, tail = attribute_parts(signer.certificate, content_type, len(time))
-    attributes = b"".join((head, time, middle, suite.digest(content).digest(), tail))
+    holes = Holes(time, suite.digest(content).digest(), signer.certificate.digest)
+    attributes = layout(suite, content_type, len(time)).write(holes)
     size = len(attributes)
     signature = signer.sign(der.header(der.SET, size) + attributes)
     info = b"".join(
@@ -118,43 +118,3 @@ def _template(
         before_attributes=der.integer(1) + certificate.issuer_and_serial + suite.digest_algorithm,
         after_attributes=suite.signature_algorithm,
     )
-
-
-def attribute(oid: str, value: bytes) -> bytes:
-    """An Attribute with one value."""
-    return der.sequence(der.oid(oid), der.tlv(der.SET, value))
-
-
-def signing_certificate(digest: bytes) -> bytes:
-    """SigningCertificateV2 with one ESSCertIDv2, SHA-256 by default, without issuerSerial."""
-    return der.sequence(der.sequence(der.sequence(der.octet_string(digest))))
-
-
-@lru_cache(maxsize=1024)
-def attribute_parts(
-    certificate: Certificate, content_type: str, time_size: int
-) -> tuple[bytes, bytes, bytes]:
-    """The five attributes in DER's order, cut where the time and the digest stand.
-
-    The order of a SET OF is decided before any variable octet: the identifiers differ.
-    """
-    suite = signature_suite_of(certificate.public_key)
-    time_mark, digest_mark = bytes((_MARK,)) * time_size, bytes((_MARK,)) * suite.digest_size
-    protection = protection_of(suite.digest_algorithm, suite.signature_algorithm)
-    time_attribute = attribute(oids.SIGNING_TIME, time_mark)
-    digest_attribute = attribute(oids.MESSAGE_DIGEST, der.octet_string(digest_mark))
-    ordered = sorted(
-        (
-            attribute(oids.CONTENT_TYPE, der.oid(content_type)),
-            time_attribute,
-            digest_attribute,
-            attribute(oids.SIGNING_CERTIFICATE_V2, signing_certificate(certificate.digest)),
-            attribute(oids.ALGORITHM_PROTECTION, protection),
-        )
-    )
-    time_at, digest_at = ordered.index(time_attribute), ordered.index(digest_attribute)
-    if time_at > digest_at:
-        raise AssertionError("a signing time is shorter than a message digest, so it comes first")
-    head = b"".join(ordered[: time_at + 1])[:-time_size]
-    middle = b"".join(ordered[time_at + 1 : digest_at + 1])[: -suite.digest_size]
-    return head, middle, b"".join(ordered[digest_at + 1 :])

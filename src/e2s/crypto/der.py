@@ -145,10 +145,18 @@ class Reader:
     def span(self, tag: int) -> tuple[int, int]:
         """Step over the next element, which has ``tag``; its content's start and stop."""
         data, pos, end = self.data, self.pos, self.end
-        if end - pos >= 2 and data[pos] == tag and (size := data[pos + 1]) < 0x80 and size <= end - pos - 2:
-            # the usual short element, without a further call
-            self.pos = pos + 2 + size
-            return pos + 2, self.pos
+        start = pos + 2
+        if start <= end and data[pos] == tag:
+            # the two usual lengths, without a further call; any other, and any fault, is read below
+            size = data[pos + 1]
+            if size == 0x82 and start + 2 <= end and data[start]:
+                size = data[start] << 8 | data[start + 1]
+                start += 2
+            elif size >= 0x80:
+                size = -1
+            if 0 <= size <= end - start:
+                self.pos = start + size
+                return start, start + size
         found, start, stop = _header(data, pos, end)
         if found != tag:
             raise Refusal("der-tag", "another element was expected", offset=pos, expected=tag, found=found)
@@ -168,10 +176,7 @@ class Reader:
     def element(self, tag: int | None = None) -> bytes:
         """The next element whole; with ``tag``, only of that tag."""
         begin = self.pos
-        found, _start, stop = _header(self.data, begin, self.end)
-        if tag is not None and found != tag:
-            raise Refusal("der-tag", "another element was expected", offset=begin, expected=tag, found=found)
-        self.pos = stop
+        _start, stop = self.span(self.peek() if tag is None else tag)
         return self.data[begin:stop]
 
     def elements(self, tag: int | None, most: int) -> list[bytes]:
