@@ -67,6 +67,7 @@ def up(
     from e2s.community.conformance import require_conforming
     from e2s.community.file import load_community
     from e2s.community.home import CommunityHome
+    from e2s.community.making import Tools
 
     path = _file(file).absolute()
     community = load_community(path)
@@ -74,7 +75,7 @@ def up(
     whole = CommunityHome.of_file(path)
     tell = (lambda _: None) if as_json else say
     if found and not whole.founded:
-        tools = founding.Tools(clock=SystemClock(), random=secrets.token_bytes)
+        tools = Tools(clock=SystemClock(), random=secrets.token_bytes)
         founding.found(community, whole, tools, tell)
     started = processes.start(community, whole, path, _exchange(whole), tell)
     if as_json:

@@ -43,7 +43,7 @@ def purchase(
     With --json each step is a document, and the last one names the evidence and the root to verify it with.
     """
     from e2s.community.demo import purchase as run
-    from e2s.community.founding import Tools
+    from e2s.community.making import Tools
 
     folder = home or Path(tempfile.mkdtemp(prefix="e2s-demo-"))
     tell = (lambda line: document({"step": line})) if as_json else say

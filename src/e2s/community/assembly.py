@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from e2s.base.database import Database
 from e2s.base.outbox import Outbox
-from e2s.community.founding import open_component_ca
+from e2s.community.authority import open_component_ca
 from e2s.community.place import Assembled, Place
 from e2s.security.pki import stamping
 from e2s.security.pki.authority_service import AuthorityService

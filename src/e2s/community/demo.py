@@ -16,7 +16,7 @@ from e2s.community.conformance import require_conforming
 from e2s.community.description import Community
 from e2s.community.example import EXAMPLE_PORTS, example_file, free_ports
 from e2s.community.file import load_community
-from e2s.community.founding import Tools
+from e2s.community.making import Tools
 from e2s.community.home import CommunityHome
 from e2s.network.sessions.client import HttpExchange
 

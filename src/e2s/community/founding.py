@@ -7,22 +7,20 @@ anew in an empty folder.  The root's key is closed before anything is started, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from e2s.base.errors import Misuse
-from e2s.base.instants import Clock
 from e2s.base.wire import b64u
+from e2s.community.accounts import open_accounts
 from e2s.community.conformance import require_conforming
 from e2s.community.description import Community, Component
 from e2s.community.home import CommunityHome
 from e2s.community.kinds import ISSUER, KINDS, MERCHANT
-from e2s.community.place import Place
+from e2s.community.making import Made, Tools
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import make_key
-from e2s.security.keys.container import Cost
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase, phrase_from_file
@@ -30,11 +28,9 @@ from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.ceremony import (
     RECORD,
-    Setting,
     found_authority,
     found_root,
     officer_rights,
-    open_authority,
     read_record,
 )
 from e2s.security.pki.repository import Repository
@@ -47,20 +43,6 @@ _PROFILES: Final = {
     "payment-agreement": "merchant-payment-agreement",
 }
 _PHRASE_BYTES: Final = 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What founding takes from the machine; ``cost`` of the derivations, production's when None."""
-
-    clock: Clock
-    random: Callable[[int], bytes]
-    cost: Cost | None = None
-
-    @property
-    def setting(self) -> Setting:
-        """The same for the ceremonies."""
-        return Setting(clock=self.clock, random=self.random, cost=self.cost)
 
 
 def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callable[[str], None]) -> None:
@@ -79,30 +61,17 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
         )
     for component in community.components.values():
         whole.component(component).path.mkdir(parents=True, mode=0o700)
-    root, operating = _found_authorities(community, whole, tools, tell)
-    _found_components(community, whole, tools, operating, tell)
+    root, authorities = _found_authorities(community, whole, tools, tell)
+    anchor = root.certificate
+    made = Made(community=community, whole=whole, tools=tools, anchor=anchor, authorities=authorities)
+    for component in sorted(community.components.values(), key=lambda one: KINDS[one.kind].person):
+        _found_component(made, component, tell)
     _found_links(community, whole, tools, tell)
-    anchor = root.certificate.pem
-    for authority in (root, *operating.values()):
+    open_accounts(made, tell)
+    for authority in (root, *authorities.values()):
         authority.close()
-    replace_file(whole.root, anchor, 0o644)
+    replace_file(whole.root, anchor.pem, 0o644)
     tell(f"root-offline closed: move {whole.root_offline} to a safe place")
-
-
-def open_component_ca(place: Place, *, kind: str) -> Authority:
-    """The CA in the component's home, with the officers that the root's ceremony named."""
-    (anchor,) = place.whole.anchors()
-    authoriser = read_record((place.home.path / "ca" / RECORD).read_bytes(), anchor)
-    phrase = phrase_from_file(place.home.phrase)
-    setting = Setting(clock=place.clock, random=place.random)
-    return open_authority(
-        place.home.path / "ca",
-        phrase,
-        kind=kind,
-        component=place.name,
-        authoriser=authoriser,
-        setting=setting,
-    )
 
 
 def _found_authorities(
@@ -156,45 +125,41 @@ def _ca_holders(community: Community) -> Iterator[Component]:
             yield from community.of_party(party.name, "issuer")[:1]
 
 
-def _found_components(
-    community: Community,
-    whole: CommunityHome,
-    tools: Tools,
-    authorities: dict[str, Authority],
-    tell: Callable[[str], None],
-) -> None:
-    operating = next(iter(authorities.values()))
-    for component in community.components.values():
-        entries = {
-            label: _entry(community, component, label, operating, tools)
-            for label in (*KINDS[component.kind].labels, "component")
-            if label != "card"
-        }
-        home = whole.component(component)
-        phrase = (
-            phrase_from_file(home.phrase) if home.phrase.exists() else _new_phrase(whole, component, tools)
-        )
-        SoftwarePse.create(home.pse, phrase, entries, cost=tools.cost, random=tools.random).close()
-        for label, entry in entries.items():
-            _publish(whole, component.name, label, (entry.certificate, *entry.chain))
-        if component.tls:
-            _found_tls(community, component, whole, operating, tools)
-        tell(f"{component.name} has its keys: {', '.join(entries)}")
+def _found_component(made: Made, component: Component, tell: Callable[[str], None]) -> None:
+    """The component's keys, in a personal security environment of its own."""
+    community, whole = made.community, made.whole
+    entries = {
+        label: made.card(component) if label == "card" else _entry(made, component, label)
+        for label in (*KINDS[component.kind].labels, "component")
+    }
+    home = whole.component(component)
+    phrase = (
+        phrase_from_file(home.phrase) if home.phrase.exists() else _new_phrase(whole, component, made.tools)
+    )
+    pse = SoftwarePse.create(home.pse, phrase, entries, cost=made.tools.cost, random=made.tools.random)
+    pse.close()
+    for label, entry in entries.items():
+        _publish(whole, component.name, label, (entry.certificate, *entry.chain))
+    if component.tls:
+        _found_tls(community, component, whole, made.operating, made.tools)
+    tell(f"{component.name} has its keys: {', '.join(entries)}")
 
 
-def _entry(
-    community: Community, component: Component, label: str, authority: Authority, tools: Tools
-) -> Entry:
+def _entry(made: Made, component: Component, label: str) -> Entry:
     """A key and its certificate from the operating CA."""
-    key = generate(tools.setting.suite, tools.random)
+    community = made.community
+    key = generate(made.tools.setting.suite, made.tools.random)
     names = [community.urn(component.party, component.person)]
+    if component.person:
+        # A person's certificates also name her organisation (protocol, section 1).
+        names += [community.urn(component.party)]
     if community.parties[component.party].kind == MERCHANT and label != "component":
         # Protocol, section 1: a merchant's certificate also lists its shop's origins.
         names += [shop.origin for shop in community.of_party(component.party, "merchant-outside")]
-    certificate = authority.issue(
+    certificate = made.operating.issue(
         _PROFILES.get(label, label), key.public_key(), names, officer=community.urn(community.trust.authority)
     )
-    return Entry(private_key=key, certificate=certificate, chain=(authority.certificate,))
+    return Entry(private_key=key, certificate=certificate, chain=(made.operating.certificate,))
 
 
 def _found_tls(
@@ -207,6 +172,7 @@ def _found_tls(
     home = whole.component(component)
     replace_file(home.tls_certificate, certificate.pem + authority.certificate.pem, 0o644)
     replace_file(home.tls_key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    _publish(whole, component.name, "tls-server", (certificate, authority.certificate))
 
 
 def _found_links(
