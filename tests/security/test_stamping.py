@@ -122,6 +122,7 @@ def test_replayed_stamp(office):
 def test_stamp_over_something_else(office):
     def other(request):
         nonce = stamps.read_request(request.body).nonce
+        assert nonce is not None
         return ask(office, stamps.request(hashlib.sha256(b"other").digest(), nonce))
 
     assert fails(office, other) == "wrong-imprint"
@@ -299,6 +300,7 @@ def test_rfc3161_client_accepts_ours(office, clock_is_theirs):
     builder = rfc3161_client.TimestampRequestBuilder().data(b"signature value")
     query = builder.hash_algorithm(rfc3161_client.HashAlgorithm.SHA256).build()
     office.clock.at = clock_is_theirs
+    assert query.nonce is not None
     reply = rfc3161_client.decode_timestamp_response(ask(office, query.as_bytes()).body)
     verifier = (
         rfc3161_client.VerifierBuilder()

@@ -17,7 +17,7 @@ from e2s.base.instants import DELTA
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
-from e2s.security.pki.traits import Traits
+from e2s.security.pki.traits import Traits, traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 _SERIAL_OCTETS = 21
@@ -78,8 +78,12 @@ class CrlIndex:
         """Whether it was made after ``other`` of the same issuer."""
         return (self.this_update, self.number) > (other.this_update, other.number)
 
-    def names(self, issuer: Traits) -> bool:
+    def names(self, issuer: Certificate) -> bool:
         """Whether ``issuer`` is whom the list names as its issuer."""
+        return self.issued_by(traits(issuer))
+
+    def issued_by(self, issuer: Traits) -> bool:
+        """The same of an issuer's traits."""
         if self.issuer != issuer.subject:
             return False
         wanted, key_id = self.authority_key_id, issuer.key_id

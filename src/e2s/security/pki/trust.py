@@ -18,7 +18,6 @@ from e2s.crypto.acts import Act, check_act_signature
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki.crls import CrlIndex
 from e2s.security.pki.repository import fetch_crl
-from e2s.security.pki.traits import traits
 from e2s.security.pki.verdict import Verdict
 from e2s.security.pki.verifier import Verifier
 
@@ -85,7 +84,7 @@ class FetchedCrls:
         try:
             der = fetch_crl(self._exchange, origin, issuer)
             fetched = CrlIndex.read(der)
-            if not fetched.names(traits(issuer)) or not fetched.signed_by(issuer):
+            if not fetched.names(issuer) or not fetched.signed_by(issuer):
                 return
         except E2SError:
             return

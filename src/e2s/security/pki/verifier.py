@@ -118,7 +118,7 @@ class Verifier:
                 return (), Fault("revocation-unknown", reason, issuer.certificate)
             newest: CrlIndex | None = None
             for crl in crls:
-                if not (crl.names(issuer) and self._crl_signed(crl, issuer.certificate)):
+                if not (crl.issued_by(issuer) and self._crl_signed(crl, issuer.certificate)):
                     continue
                 revocation = crl.revoked.get(certificate.serial)
                 if revocation is not None and revocation.at <= at:
