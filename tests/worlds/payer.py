@@ -205,7 +205,7 @@ class Purchase:
         document = draft(
             forms.AUTH,
             by=signer.certificate,
-            to=[market.acquirer.name, market.bank.name],
+            to=changes.pop("to", [market.acquirer.name, market.bank.name]),
             at=now,
             until=now + timedelta(hours=1),
             trade=self.trade,
@@ -258,7 +258,7 @@ class Purchase:
         document = draft(
             forms.AUTHRES,
             by=signer.certificate,
-            to=[self.market.till.name, self.holder.signer.certificate.name],
+            to=changes.pop("to", [self.market.till.name, self.holder.signer.certificate.name]),
             at=now,
             until=now + timedelta(days=60),
             trade=self.trade,

@@ -104,7 +104,7 @@ class Captures:
         said = authres.document
         if any(said[name] != value for name, value in names_in(row).items()) or said["req"] != row.auth_id:
             raise Refusal("other-transaction", "the gateway's answer is about another payment")
-        if row.decision_id is None or authres.inner().id != row.decision_id or said["result"] != "approved":
+        if row.hold_until is None or authres.inner().id != row.decision_id or said["result"] != "approved":
             raise Refusal("not-approved", "the bank did not say what the gateway's answer claims")
         self._amount(request.document, row)
         if request.document["trade"] != row.trade:
