@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 from e2s.commerce.payment import store as payment_store
@@ -16,8 +17,7 @@ from e2s.commerce.payment.service import MerchantPayment
 from e2s.commerce.purchasing import publishing, store
 from e2s.commerce.purchasing.acts import Purchasing
 from e2s.commerce.purchasing.counter import Counter, PartyFacts
-from e2s.commerce.purchasing.offer import terms_of
-from e2s.commerce.purchasing.publishing import Contract, Publisher, serves_files
+from e2s.commerce.purchasing.publishing import Publisher, serves_files
 from e2s.commerce.purchasing.service import PurchasingService, opens_logins, signs_logins
 from e2s.commerce.purchasing.shelf import Shelf
 from e2s.community.description import Component
@@ -25,7 +25,7 @@ from e2s.community.peers import gateway_of, issuers_of
 from e2s.community.place import Assembled, Place
 from e2s.crypto import suites
 from e2s.crypto.keys import spki_of
-from e2s.network.sessions.link import LinkDoor
+from e2s.network.sessions.link import LinkDoor, make_key, read_key
 from e2s.network.sessions.merchant import Sessions
 from e2s.network.sessions.pages import Shop
 from e2s.security.keys import key_handler as handler
@@ -39,6 +39,8 @@ _ROLES: Final = {
     "merchant-payment": "payment",
     "merchant-catalogue": "catalogue",
 }
+#: Who may load files, by the name of her link.
+CONTENT_MANAGER: Final = "content-manager"
 _ELECTRICAL_PARTS: Final = "5065"  # ISO 18245
 
 
@@ -195,9 +197,13 @@ def payment(place: Place) -> Assembled:
 
 
 def catalogue(place: Place) -> Assembled:
-    """Catalogue updating; it pushes to purchasing and outside what they have not taken yet."""
+    """Catalogue updating; it takes files from its content manager alone, and pushes what is not taken yet."""
     built = publisher(place)
-    door = LinkDoor(place.name, place.link_keys(), {"/load": serves_files(built)}, place.clock, place.random)
+    key = content_key(place)
+    if not key.exists():
+        make_key(key, place.random)
+    keys = {CONTENT_MANAGER: read_key(key)}
+    door = LinkDoor(place.name, keys, {"/load": serves_files(built)}, place.clock, place.random)
     return Assembled(
         handle=door.handle,
         tick=built.tick,
@@ -207,7 +213,7 @@ def catalogue(place: Place) -> Assembled:
 
 
 def publisher(place: Place) -> Publisher:
-    """The publisher in the component's home: its process and the content manager's command work with it."""
+    """The publisher in the component's home."""
     outside = place.peer("merchant-outside")
     return Publisher(
         store=place.database(publishing.TABLES),
@@ -222,17 +228,9 @@ def publisher(place: Place) -> Publisher:
     )
 
 
-def contracts(place: Place) -> list[Contract]:
-    """The contracts of the community file with this merchant, as price lists need them."""
-    return [
-        Contract(
-            organisation=place.community.urn(agreed.organisation),
-            terms=terms_of(f"{agreed.merchant}-{agreed.organisation}", agreed.text),
-            rules=({"kind": "discount", "value": agreed.discount},),
-        )
-        for agreed in place.community.contracts
-        if agreed.merchant == place.component.party
-    ]
+def content_key(place: Place) -> Path:
+    """The key that the content manager's tool shares with the catalogue component, in a file of its home."""
+    return place.home.link_key(CONTENT_MANAGER)
 
 
 def outside(place: Place) -> Assembled:

@@ -7,6 +7,7 @@ the key handler, the catalogue's (figure 6.5).  A version is intended, signed, k
 from __future__ import annotations
 
 import tomllib
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,7 @@ from e2s.base.money import decimals
 from e2s.base.outbox import Outbox, outbox_table
 from e2s.base.wire import Document, b64u
 from e2s.commerce.purchasing.documents import CATALOGUE, LIST
-from e2s.commerce.purchasing.load import read_csv, write_items
+from e2s.commerce.purchasing.load import MAX_CSV_BYTES, read_csv, write_items
 from e2s.commerce.purchasing.offer import terms_of
 from e2s.commerce.purchasing.pricing import check_rules
 from e2s.crypto.acts import act_id
@@ -247,7 +248,11 @@ class Publisher:
 
 
 def serves_files(publisher: Publisher) -> Callable[[str, bytes], bytes]:
-    """A link door that loads ``{csv, contracts, currency, source}`` for the content manager's tool."""
+    """A link door that loads ``{csv, contracts, currency, source}`` for the content manager's tool.
+
+    ``csv`` is deflated (RFC 1950) and then base64url, like ``contracts``; it is inflated no further than a
+    catalogue may be large.
+    """
 
     def door(_peer: str, body: bytes) -> bytes:
         asked = wire.decode(body, 2 * 1024 * 1024)
@@ -256,11 +261,23 @@ def serves_files(publisher: Publisher) -> Callable[[str, bytes], bytes]:
         if not all(isinstance(value, str) for value in asked.values()):
             raise Refusal("bad-request", "a load's members are text")
         contracts = read_contracts(wire.unb64u(asked["contracts"]))
-        csv = wire.unb64u(asked["csv"])
+        csv = _inflated(wire.unb64u(asked["csv"]))
         version = publisher.load(csv, contracts, currency=asked["currency"], source=asked["source"])
         return wire.encode({"version": version})
 
     return door
+
+
+def _inflated(packed: bytes) -> bytes:
+    """The octets in a zlib stream; raises :class:`Refusal` ``bad-request`` or ``too-large``."""
+    stream = zlib.decompressobj()
+    try:
+        octets = stream.decompress(packed, MAX_CSV_BYTES + 1)
+    except zlib.error as error:
+        raise Refusal("bad-request", "the file is not deflated") from error
+    if len(octets) > MAX_CSV_BYTES:
+        raise Refusal("too-large", "the file is larger than may be read", size=len(octets))
+    return octets
 
 
 _PAGE = """<!doctype html>
