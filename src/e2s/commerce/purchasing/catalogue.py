@@ -19,6 +19,8 @@ from e2s.commerce.purchasing.items import Item
 MAX_WORDS = 8
 MAX_QUERY = 200
 MAX_ROWS = 100
+#: Among more items than these a ranking says nothing, and costs most.
+MAX_RANKED = 2000
 _FIELDS = "i.sku, i.words, i.kind, i.price, i.vat_rate, i.unit, i.keywords"
 
 
@@ -58,29 +60,33 @@ class Catalogue:
         return cls(path)
 
     def search(self, words: str, kind: str = "", offset: int = 0, limit: int = 20) -> Found:
-        """Items that have, for each word, a word beginning with it; best first, ``kind`` exactly."""
-        limit = max(1, min(limit, MAX_ROWS))
+        """Items that have, for each word, a word beginning with it, of exactly ``kind`` if one is given.
+
+        The best stand first; where more than :data:`MAX_RANKED` fit, they stand by class and SKU.
+        """
+        page = (max(1, min(limit, MAX_ROWS)), offset)
         match = quoted(words)
         if not match:
-            where, values = ("i.kind = ?", [kind]) if kind else ("1", [])
-            return self._page("item i", where, values, "i.id", (offset, limit))
-        where, values = "search MATCH ?", [match]
-        if kind:
-            where, values = where + " AND i.kind = ?", [match, kind]
-        source = "search JOIN item i ON i.id = search.rowid"
-        return self._page(source, where, values, "bm25(search, 4.0, 2.0, 1.0, 1.0), i.id", (offset, limit))
-
-    def _page(
-        self, source: str, where: str, values: Sequence[str], order: str, page: tuple[int, int]
-    ) -> Found:
-        offset, limit = page
+            where = "i.kind = ?" if kind else "1"
+            values: tuple[str, ...] = (kind,) if kind else ()
+            total = self._one(f"SELECT count(*) FROM item i WHERE {where}", values)  # noqa: S608 - our parts, bound values
+            return self._page("item i", where, "i.id", (*values, *page), total)
+        joined = "search JOIN item i ON i.id = search.rowid"
+        where, values = (
+            ("search MATCH ? AND i.kind = ?", (match, kind)) if kind else ("search MATCH ?", (match,))
+        )
+        source = joined if kind else "search"
         total = self._one(f"SELECT count(*) FROM {source} WHERE {where}", values)  # noqa: S608 - our parts, bound values
+        order = "bm25(search, 4.0, 2.0, 1.0, 1.0), search.rowid" if total <= MAX_RANKED else "search.rowid"
+        return self._page(joined, where, order, (*values, *page), total)
+
+    def _page(self, source: str, where: str, order: str, values: tuple[str | int, ...], total: int) -> Found:
         rows = self._connection().execute(
             f"SELECT {_FIELDS} FROM {source} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608 - our parts, bound values
-            (*values, limit, offset),
+            values,
         )
         items = tuple(Item(*row) for row in rows)
-        after = offset + len(items)
+        after = int(values[-1]) + len(items)
         return Found(items, total, after if items and after < total else 0)
 
     def item(self, sku: str) -> Item | None:

@@ -206,12 +206,6 @@ def make_delivery(sender: str, offer: Act, cid: str, ds: Document, issuer: str, 
     return {**document, "to": to, "cid": cid, "xid": ds["xid"], "n": 1, "lines": lines}
 
 
-def make_cancel(sender: str, offer: Act, cid: str, xid: str, reason: str, at: datetime) -> Document:
-    """The unsigned cancellation, signed over the reversal that gives the money back."""
-    document = _following("e2s/1/cancel", sender, offer, at, at + KEPT)
-    return {**document, "cid": cid, "xid": xid, "reason": reason}
-
-
 def check_receipt(act: Act, delivery: Act, buyer: Buyer, certificate: str, merchant: str, trust: Trust,
                   at: datetime) -> None:  # fmt: skip
     """Raise unless ``act`` is her receipt of ``delivery``; ``wrong-delivery``, ``more-than-delivered``."""

@@ -196,7 +196,7 @@ class Settling:
         """Do what the trade's state calls for now; the caller holds the trade."""
         trade = self._selling.lapsed(trade)
         if trade.state in ("confirmed", "asking"):
-            return self.request(trade)
+            trade = self.request(trade)
         if trade.state == "authorised":
             trade = self._deliver(trade)
         if trade.state == "delivered":
@@ -258,32 +258,17 @@ class Settling:
         return self._ended(trade, event, state) if event else trade
 
     def _reverse(self, trade: Trade) -> Trade:
-        """Give the money back, then say so over the bank's word."""
-        reason = "the goods cannot be delivered in time"
-        state = self._ask("/reverse", {"xid": trade.xid, "reason": reason})
-        if state["state"] != "reversed":
-            return trade
-        counter = self._counter
-        with counter.store.reading() as connection:
-            offer = store.needed(connection, trade.id, "offer")
-            intended = store.intent(connection, trade.id, "cancel")
-        if intended is None:
-            document = rules.make_cancel(counter.sender, offer, trade.cid, trade.xid, reason, counter.now())
-            with counter.store.transaction() as connection:
-                store.keep(connection, trade.id, "revres", unb64u(state["revres"]))
-                counter.intend(connection, trade.id, "cancel", document, ["revres"])
-        octets = counter.sign(trade.id, "cancel")
-        return self._ended(trade, "reversed", state, cancel=octets)
+        """Give the money back; the payment component says so, over the bank's word, in a Cancel."""
+        state = self._ask("/reverse", {"xid": trade.xid, "reason": "the goods cannot be delivered in time"})
+        return self._ended(trade, "reversed", state) if state["state"] == "reversed" else trade
 
-    def _ended(self, trade: Trade, event: str, state: Document, cancel: bytes = b"") -> Trade:
+    def _ended(self, trade: Trade, event: str, state: Document) -> Trade:
         counter = self._counter
         with counter.store.transaction() as connection:
             store.move(connection, trade.id, event)
-            for name in ("auth", "capreq", "capres", "authrev", "revres"):
+            for name in ("capres", "revres", "cancel"):
                 if name in state:
                     store.keep(connection, trade.id, name, unb64u(state[name]))
-            if cancel:
-                counter.keep(connection, trade.id, "cancel", cancel)
             store.keep_crls(connection, trade.id, counter.trust.source.crls())
             counter.event(connection, f"trade.{event}", trade=trade.trade, xid=trade.xid)
             return store.get(connection, trade.id)

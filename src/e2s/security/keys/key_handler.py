@@ -48,11 +48,11 @@ def _types(*names: str) -> frozenset[str]:
 #: Purchasing signs as merchant, payment for payments, the catalogue for catalogues; outside nothing.
 GRANTS: Mapping[str, Grant] = {
     "purchasing": Grant(
-        sign={"merchant": _types("login-answer", "offer", "confirm", "void", "delivery", "cancel")},
+        sign={"merchant": _types("login-answer", "offer", "confirm", "void", "delivery")},
         open=frozenset({"merchant-agreement"}),
     ),
     "payment": Grant(
-        sign={"merchant-payment": _types("pinit", "auth", "pres", "capreq", "authrev")},
+        sign={"merchant-payment": _types("pinit", "auth", "pres", "capreq", "authrev", "cancel")},
         open=frozenset({"payment-agreement"}),
     ),
     "catalogue": Grant(sign={"catalogue": _types("catalogue", "list")}),
