@@ -77,7 +77,7 @@ class Paying:
             "cid": cid,
             "nC": nonce,
             "brand": card.brand,
-            "issuer": card.issuer.signing.id,
+            "issuer": card.issuer.name,
         }
         answer = line.ask("pinit", args, rid(trade, "pinit", nonce))
         certificates = _certificates(answer)
