@@ -49,6 +49,7 @@ GOODS = {
     "C-100N": {"sku": "C-100N", "text": "Capacitor 100 nF, 0603", "class": "capacitor", "unit": "0.0120", "vatRate": "19"},
     "BOOK-7": {"sku": "BOOK-7", "text": "Data book, seventh edition", "class": "book", "unit": "18.69", "vatRate": "7"},
 }  # fmt: skip
+LIST_PRICES = {"R-10K": "0.0035", "C-100N": "0.0137", "BOOK-7": "18.69"}
 LINES = [("R-10K", "1000"), ("BOOK-7", "2")]
 
 
@@ -226,7 +227,9 @@ class Parties:
     def op_search(self, args: dict[str, Any]) -> dict[str, Any]:
         words = args["q"].lower()
         rows = [
-            {**item, "listPrice": item["unit"]} for item in GOODS.values() if words in item["text"].lower()
+            {**item, "listPrice": LIST_PRICES[item["sku"]]}
+            for item in GOODS.values()
+            if words in item["text"].lower()
         ]
         limit, offset = args.get("limit", 20), args.get("offset", 0)
         shown = rows[offset : offset + limit]
@@ -234,7 +237,7 @@ class Parties:
         return {"list": self.list_id, "rows": shown, "total": len(rows), **more}
 
     def op_item(self, args: dict[str, Any]) -> dict[str, Any]:
-        return {"list": self.list_id, "item": {**GOODS[args["sku"]], "listPrice": GOODS[args["sku"]]["unit"]}}
+        return {"list": self.list_id, "item": {**GOODS[args["sku"]], "listPrice": LIST_PRICES[args["sku"]]}}
 
     def op_basket(self, args: dict[str, Any]) -> dict[str, Any]:
         answer = {"list": self.list_id, **order.sums(self._lines(args), "EUR")}
@@ -466,7 +469,7 @@ class Scene:
             organisation=ALPHA,
             pse=SoftwarePse.open(self.home / "pse", phrase()),
             card_file=self.home / "card.cms",
-            database=Database.open(self.home / "wallet.db", store.TABLES),
+            database=Database.open(self.home / "data.db", store.TABLES),
             exchange=parties.exchange,
             trust=parties.trust,
             clock=parties.clock,

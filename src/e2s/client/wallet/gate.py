@@ -26,7 +26,12 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-HTML = {"content-type": "text/html; charset=utf-8", "content-security-policy": POLICY}
+HTML = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": POLICY,
+    # "no-referrer" would make a browser hide where our own forms come from
+    "referrer-policy": "same-origin",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

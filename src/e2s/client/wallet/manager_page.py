@@ -1,4 +1,4 @@
-"""The purchasing manager's page: statements against her organisation's own trades, VAT, and limits per card."""
+"""The purchasing manager's page: statements against her organisation's own trades, VAT, limits per card."""
 
 from __future__ import annotations
 

@@ -28,13 +28,31 @@ STATES = {
     "void": "Void",
 }
 #: The way of a trade, for the bar above it.
+#: What an act is called for a reader.
+ACTS = {
+    "offer": "Offer",
+    "accept": "Acceptance",
+    "confirm": "Confirmation: the contract",
+    "void": "Void",
+    "pinit": "Terms of payment",
+    "pay": "Payment order",
+    "pres": "Answer of merchant and banks",
+    "delivery": "Delivery",
+    "receipt": "Receipt",
+    "cancel": "Cancellation",
+    "inquiry": "Question to the bank",
+    "inquiry-answer": "The bank's answer",
+    "statement": "Statement",
+}
+_PAID = {"paid", "received", "closed"}
+_CONTRACT = {"contract", "paying", "inquiring", "declined", *_PAID}
 STEPS = (
-    ("Offer", {"offered", "accepted", "contract", "paying", "inquiring", "declined", "paid", "received", "closed"}),
-    ("Contract", {"contract", "paying", "inquiring", "declined", "paid", "received", "closed"}),
-    ("Payment", {"paid", "received", "closed"}),
+    ("Offer", {"offered", "accepted", *_CONTRACT}),
+    ("Contract", _CONTRACT),
+    ("Payment", _PAID),
     ("Delivery", {"received", "closed"}),
     ("Statement", {"closed"}),
-)  # fmt: skip
+)
 
 
 @lru_cache(maxsize=1)
@@ -51,7 +69,9 @@ def _environment() -> Environment:
     made.filters["when"] = when
     made.filters["short"] = short
     made.filters["party"] = party
+    made.filters["person"] = person
     made.globals["STATES"] = STATES
+    made.globals["ACTS"] = ACTS
     made.globals["STEPS"] = STEPS
     return made
 
@@ -69,6 +89,11 @@ def short(digest: str) -> str:
 def party(name: str) -> str:
     """A party's name without the scheme that all share."""
     return name.removeprefix("urn:e2s:").partition(":")[2] or name
+
+
+def person(name: str) -> str:
+    """A person's own part of a name, as it is written to her."""
+    return name.rpartition(":")[2].capitalize()
 
 
 def page(name: str, *, status: int = 200, **values: Any) -> Response:
