@@ -63,9 +63,11 @@ class Keys:
 
     pki: Pki
     pan_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    shop: str = SHOP
+    banking: str = BANKING
 
     def __post_init__(self) -> None:
-        issue, shop = self.pki.issue, (VOLT, SHOP)
+        issue, shop = self.pki.issue, (VOLT, self.shop)
         self.merchant = self.pki.signer("merchant", shop)
         self.merchant_opener = self.pki.opener("merchant-agreement", shop)
         self.till = self.pki.signer("merchant-payment", shop)
@@ -89,7 +91,7 @@ class Keys:
     def bank(self) -> Issuer:
         return Issuer(
             name=BANK,
-            origin=BANKING,
+            origin=self.banking,
             signing=self.issuer.certificate,
             agreement=self.issuer_opener.certificate,
             chain=self.issuer.chain,
@@ -120,7 +122,7 @@ class Parties:
     """
 
     keys: Keys
-    clock: SetClock
+    clock: Any
     change: dict[str, Change] = field(default_factory=dict)
     by: dict[str, KeySigner] = field(default_factory=dict)
     over: dict[str, Callable[[list[bytes]], list[bytes]]] = field(default_factory=dict)
@@ -145,7 +147,7 @@ class Parties:
         trust = pki.trust(self.clock)
         shop = pages.Shop(
             merchant=VOLT,
-            origin=SHOP,
+            origin=keys.shop,
             suites=tuple(SESSIONS),
             signing=keys.merchant.certificate,
             agreement=keys.merchant_opener.certificate,
@@ -281,9 +283,9 @@ class Parties:
             acts["accept"] = unb64u(args["act"])
             members = {"accept": read_act(acts["accept"]).id}
             signer, to = self.keys.merchant, [ALPHA, ANNA]
-            acts["confirm"] = self.sign("confirm", signer, trade, members, [acts["accept"]], to)
-            if self.merchant_stamps:
-                acts["stamp"] = self.stamp(acts["confirm"])
+            confirm = self.sign("confirm", signer, trade, members, [acts["accept"]], to)
+            stamp = {"stamp": self.stamp(confirm)} if self.merchant_stamps else {}
+            acts.update(confirm=confirm, **stamp)
         return {name: b64u(acts[name]) for name in ("confirm", "stamp") if name in acts}
 
     def op_pinit(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -362,10 +364,11 @@ class Parties:
         offer = read_act(acts["offer"]).document
         parts = [{"n": line["n"], "qty": line["qty"]} for line in offer["lines"]]
         members = {"cid": ds.document["cid"], "xid": ds.document["xid"], "n": 1, "lines": parts}
-        acts["delivery"] = self.sign(
+        delivery = self.sign(
             "delivery", self.keys.merchant, trade, members, [self.pres(trade), acts["pay"]], [ALPHA, ANNA]
         )
-        acts["deliveryStamp"] = self.stamp(acts["delivery"])
+        # released only with its stamp
+        acts.update(delivery=delivery, deliveryStamp=self.stamp(delivery))
 
     def cancel(self, trade: str, result: str = "void") -> None:
         acts, keys = self.of(trade), self.keys

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from e2s.base.database import Database
+from e2s.base.http import Handler, Request, Response
 from e2s.client.wallet import manager
 from e2s.client.wallet.home import BOOK, Holder, HomeLock, ManagerHome
 from e2s.client.wallet.manager_page import ManagerPage
@@ -93,10 +94,20 @@ def scene(keys, tmp_path) -> Iterator[Scene]:
     made.wallet.close()
 
 
+def _first(pages: list[Any]) -> Handler:
+    """The page knows its port only once it is served, so it comes second."""
+
+    def handle(request: Request) -> Response:
+        answer: Response = pages[0].handle(request)
+        return answer
+
+    return handle
+
+
 @pytest.fixture
 def wallet_site(scene) -> Iterator[Site]:
     pages: list[WalletPage] = []
-    with Served(lambda request: pages[0].handle(request)) as served:
+    with Served(_first(pages)) as served:
         made = WalletPage(
             scene.wallet,
             port=served.port,
@@ -132,7 +143,7 @@ def manager_site(scene, keys, tmp_path) -> Iterator[Site]:
     )
     assert (scene.home / BOOK).exists()
     pages: list[ManagerPage] = []
-    with Served(lambda request: pages[0].handle(request)) as served:
+    with Served(_first(pages)) as served:
         pages.append(ManagerPage(home, port=served.port, random=secrets.token_bytes))
         yield Site(served.origin, served.origin + pages[0].start_path, scene)
     home.desk.close()

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "component": ("e2s.cli.community", "component", "Run one component in the foreground."),
     "doctor": ("e2s.cli.community", "doctor", "Say what this machine lacks to run E2S."),
     "wallet": ("e2s.cli.wallet", "", "Buy with a wallet and look after its orders."),
+    "manager": ("e2s.cli.manager", "", "Set limits and check statements as purchasing manager."),
     "evidence": ("e2s.cli.evidence", "", "Show and verify evidence bundles off-line."),
     "audit": ("e2s.cli.audit", "", "Show and verify a party's audit log."),
     "cms": ("e2s.cli.cms", "", "Sign, verify, encrypt and decrypt CMS messages."),

@@ -40,6 +40,9 @@ class Line(Protocol):
     def ask(self, op: str, args: Answer, rid: str) -> Answer:
         """The answer's members; raises :class:`Refusal` in the shop's words, or ``Unreachable``."""
 
+    def login(self) -> datetime:
+        """Log in anew; until when the session may last."""
+
     def close(self) -> None:
         """End the session and forget its keys."""
 

@@ -7,6 +7,7 @@ card removed) the wallet logs in anew: trades belong to the buyer, not to a sess
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from e2s.base.errors import Refusal, Unreachable
@@ -35,7 +36,7 @@ class ShopLine:
         self._pause = pause or (lambda _: None)
         self._visit: Visit | None = None
 
-    def login(self) -> None:
+    def login(self) -> datetime:
         """Log in now, and forget the session before; raises as :meth:`Visit.open` does."""
         self.close()
         desk = self._desk
@@ -47,6 +48,7 @@ class ShopLine:
             clock=desk.clock,
             random=desk.random,
         )
+        return self._visit.session.terms.end
 
     @property
     def is_open(self) -> bool:

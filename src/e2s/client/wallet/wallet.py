@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from threading import RLock
 from typing import Any
@@ -20,6 +21,7 @@ from e2s.client.wallet.desk import Desk, Line, Shop
 from e2s.client.wallet.paying import Paying
 from e2s.client.wallet.receiving import Receiving
 from e2s.client.wallet.shopping import Basket, Review, Shopping
+from e2s.crypto.acts import read_act
 from e2s.security.keys.phrase import Phrase
 
 #: More steps than any trade takes: a bound against a peer that leads in circles.
@@ -60,6 +62,11 @@ class Wallet:
             if found.name not in self._lines:
                 self._lines[found.name] = self._connect(found)
             return self._lines[found.name]
+
+    def login(self, shop: str) -> datetime:
+        """Log in now; until when the session may last."""
+        with self._lock():
+            return self.line(shop).login()
 
     def search(
         self, shop: str, words: str, *, kind: str = "", offset: int = 0, limit: int = 20
@@ -137,6 +144,13 @@ class Wallet:
             self.receiving.seal_evidence(trade)
             return self.trade(trade)
 
+    def charged(self, trade: str, statement: bytes) -> bool:
+        """Whether a statement has an entry for this trade, whatever it says; nothing is checked yet."""
+        entries = read_act(statement).document.get("entries")
+        return isinstance(entries, list) and any(
+            isinstance(entry, dict) and entry.get("trade") == trade for entry in entries
+        )
+
     def trade(self, trade: str) -> store.Trade:
         """The trade as it stands."""
         with self.desk.database.reading() as connection:
@@ -208,12 +222,12 @@ class Wallet:
     def advance(self, trade: str, phrase: Phrase) -> store.Trade:
         """Everything that can be done now: polls, and gives the signatures that the owner wants given.
 
-        An offer is accepted and paid unattended only up to the total that was allowed when it was asked for.
+        A trade goes through unattended only if that was allowed when it was asked for, up to that total.
         """
         with self._lock():
             for _ in range(_MOST_STEPS):
-                before = self.poll(trade)
-                after = self._sign_next(before, phrase)
+                before = self.trade(trade)
+                after = self._sign_next(self.poll(trade), phrase)
                 if after == before:
                     return after
             return self.trade(trade)
@@ -230,7 +244,7 @@ class Wallet:
             return self.pay(trade, phrase)
         if known.state == "declined" and allowed:
             return self.decline(trade)
-        if known.state == "received" and not known.settled:
+        if known.state == "received" and not known.settled and allowed:
             return self.receipt(trade, phrase)
         overdue = known.state == "paid" and known.claim_until
         if known.state == "inquiring" or (overdue and rules.late(known.claim_until, self.desk.now())):
