@@ -33,7 +33,7 @@ from e2s.network.sessions.merchant import Caller, Sessions
 from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from tests.worlds.pki import Pki, SetClock, make_pki
+from tests.worlds.pki import Pki, make_pki
 
 BASE = "urn:e2s:market"
 ALPHA, ANNA, ALBERT = f"{BASE}:alpha", f"{BASE}:alpha:anna", f"{BASE}:alpha:albert"
@@ -162,12 +162,12 @@ class Parties:
             clock=self.clock,
             random=secrets.token_bytes,
         )
-        doors = {
-            SHOP: front(direct(self.sessions, self.serve)),
+        self.doors = {
+            keys.shop: front(direct(self.sessions, self.serve)),
             CLOCK: self.stamp_door,
-            BANKING: self.bank_door,
+            keys.banking: self.bank_door,
         }
-        self.exchange = LocalExchange(doors)
+        self.exchange = LocalExchange(self.doors)
         self.trust = trust
 
     # ------------------------------------------------------------------ writing acts

@@ -1,4 +1,4 @@
-"""How a person's commands open her home: pass phrase by file or prompt, the machine's clock and randomness."""
+"""How a person's commands open her home: pass phrase by file or prompt, clock and randomness."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def statement(
     phrase_file: Path | None = PhraseFile,
     as_json: bool = Json,
 ) -> None:
-    """Show a statement against the organisation's own orders, with its VAT report; status 1 if they differ."""
+    """Show a statement against the organisation's orders, with VAT report; status 1 if they differ."""
     from e2s.client.wallet.purchases import purchases_at
     from e2s.client.wallet.reconciling import reconcile, vat_report
     from e2s.security.keys.durable import replace_file
