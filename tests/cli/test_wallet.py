@@ -25,6 +25,7 @@ from e2s.network.sessions.server import Served
 from e2s.security.pki.repository import Repository
 from tests.client.parties import ALBERT, ALPHA, ANNA, BANK, PAN, PHRASE, VOLT, Keys, Parties
 from tests.worlds.pki import make_pki
+from tests.worlds.proxy import Proxy
 
 pytestmark = pytest.mark.processes
 #: Ends the process the hard way at the n-th commit.
@@ -70,7 +71,9 @@ class World:
             str(self.folder / "phrase"),
         ]
         start = ["-c", DRILL, str(drill)] if drill else ["-m", "e2s.cli.main"]
-        return subprocess.run([sys.executable, *start, *given], capture_output=True, text=True, timeout=120)
+        return subprocess.run(
+            [sys.executable, *start, *given], capture_output=True, text=True, timeout=120, check=False
+        )
 
     def told(self, *arguments: str, home: str = "wallet", code: int = 0) -> Any:
         done = self.run(*arguments, "--json", home=home)
@@ -190,9 +193,25 @@ def test_buy_close_and_reconcile(world):
     assert [one["state"] for one in closed] == ["closed"]
     verified = subprocess.run(
         [sys.executable, "-m", "e2s.cli.main", "evidence", "verify", bought["bundle"], "--trust", str(world.folder / "root.pem")],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert verified.returncode == 0, verified.stdout
+
+
+def test_purchase_through_a_proxy(world):
+    """The proxy carries all of it and reads nothing of the order or the card."""
+    settings = world.wallet / "wallet.toml"
+    direct = settings.read_text()
+    with Proxy() as proxy:
+        settings.write_text(f'proxy = "{proxy.origin}"\n' + direct)
+        try:
+            bought = world.told("wallet", "buy", "BOOK-7=1", "--at-most", "50.00")
+        finally:
+            settings.write_text(direct)
+    assert bought["state"] == "received"
+    assert world.parties.keys.shop in proxy.targets
+    for secret in (PAN, "BOOK-7", "Data book", "18.69", "4711"):
+        assert secret.encode() not in proxy.seen
 
 
 @pytest.mark.parametrize("commit", [1, 4, 7, 9, 11])

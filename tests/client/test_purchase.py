@@ -248,3 +248,57 @@ def test_a_judge_finds_the_wallets_bundle_whole(scene):
     report = judge(octets, scene.parties.keys.pki.anchors)
     assert report.holds, report.findings
     assert all(one.proven for one in report.commitments if one.act in {"offer", "accept", "confirm"})
+
+
+# ---------------------------------------------------------------------- the issuer's word
+def test_held_by_the_bank_then_delivered(scene):
+    """No PRes ever came; the bank says that it holds the money, and the delivery brings the rest of the proof."""
+    trade = scene.inquiring()
+    scene.parties.state = "held"
+    assert scene.wallet.inquire(trade, phrase()).state == "paid"
+    assert scene.wallet.trade(trade).claim_until
+    scene.parties.pending = False
+    assert scene.wallet.poll(trade).state == "received"
+
+
+def test_late_pres_ends_the_inquiry(scene):
+    trade = scene.inquiring()
+    scene.parties.pending, scene.parties.delivering = False, False
+    assert scene.wallet.poll(trade).state == "paid"
+
+
+def test_bank_that_knows_nothing_yet_is_asked_again(scene):
+    trade = scene.inquiring()
+    assert scene.wallet.inquire(trade, phrase()).state == "inquiring"
+    scene.parties.state = "void"
+    assert scene.wallet.inquire(trade, phrase()).state == "void"
+
+
+def test_lost_answer_to_an_inquiry(scene):
+    """The same inquiry goes out again: what the bank answers is about it."""
+    trade = scene.inquiring()
+    scene.parties.state = "void"
+    scene.parties.exchange.faults.append(drop_answer(nth(1, to("/inquiry"))))
+    with pytest.raises(Unreachable):
+        scene.wallet.inquire(trade, phrase())
+    assert scene.wallet.inquire(trade, phrase()).state == "void"
+    with scene.wallet.desk.database.reading() as connection:
+        kinds = [kind for kind, _ in store.acts_of(connection, trade)]
+    assert kinds.count("inquiry") == 1
+
+
+def test_bank_declined_while_the_merchant_was_silent(scene):
+    scene.parties.result = "declined"
+    trade = scene.inquiring()
+    scene.parties.state = "declined"
+    known = scene.wallet.inquire(trade, phrase())
+    assert (known.state, "over-purchase-limit" in known.because) == ("declined", True)
+    assert scene.wallet.decline(trade).state == "void"
+
+
+def test_captured_and_never_delivered_stays_claimable(scene):
+    scene.parties.delivering = False
+    trade = scene.paid()
+    scene.parties.clock.forward(days=38)
+    scene.parties.state = "captured"
+    assert scene.wallet.inquire(trade, phrase()).state == "paid"
