@@ -140,7 +140,12 @@ def test_only_the_catalogue_component_publishes(shop):
 
 def test_a_managers_tool_loads_by_the_link_door(shop):
     door = serves_files(shop.publisher)
-    body = {"csv": b64u(zlib.compress(CSV)), "contracts": b64u(CONTRACTS), "currency": "EUR", "source": "made up"}
+    body = {
+        "csv": b64u(zlib.compress(CSV)),
+        "contracts": b64u(CONTRACTS),
+        "currency": "EUR",
+        "source": "made up",
+    }
     assert wire.decode(door("cli", wire.encode(body))) == {"version": 1}
     with pytest.raises(Refusal, match="bad-currency"):
         door("cli", wire.encode({**body, "currency": "euro"}))

@@ -6,6 +6,7 @@ the key handler, the catalogue's (figure 6.5).  A version is intended, signed, k
 
 from __future__ import annotations
 
+import threading
 import tomllib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -117,6 +118,7 @@ class Publisher:
         self._origin = origin
         self._component = component
         self._clock = clock
+        self._alone = threading.RLock()
 
     def load(self, csv: bytes, contracts: Sequence[Contract], *, currency: str, source: str) -> int:
         """Make and push the next version from a CSV; its number.  Nothing is kept of a bad file."""
@@ -129,12 +131,11 @@ class Publisher:
             "currency": currency,
             "source": source,
         }
-        with self.store.transaction() as connection:
+        with self._alone, self.store.transaction() as connection:
             newest = connection.execute(sa.select(sa.func.max(VERSION.c.version))).scalar() or 0
             intent = self._intent(newest + 1, catalogue, contracts)
             values = {"version": newest + 1, "intent": wire.encode(intent), "items": packed, "done": False}
             connection.execute(VERSION.insert().values(**values))
-        self._finish()
         self.tick()
         return newest + 1
 
@@ -199,20 +200,24 @@ class Publisher:
 
     def tick(self) -> None:
         """Push, in order, what the other components have not taken yet."""
-        self._finish()
-        for topic, link in self._links.items():
-            with self.store.reading() as connection:
-                rows = OUTBOX.waiting(connection, topic)
-            for key, body in rows:
-                try:
-                    link.ask("/publish", body)
-                except Unreachable:
-                    break
-                except Refusal as refusal:
-                    self._dropped(topic, key, refusal)
-                    continue
-                with self.store.transaction() as connection:
-                    OUTBOX.done(connection, [key])
+        with self._alone:
+            self._finish()
+            for topic, link in self._links.items():
+                self._push(topic, link)
+
+    def _push(self, topic: str, link: AskLink) -> None:
+        with self.store.reading() as connection:
+            rows = OUTBOX.waiting(connection, topic)
+        for key, body in rows:
+            try:
+                link.ask("/publish", body)
+            except Unreachable:
+                return
+            except Refusal as refusal:
+                self._dropped(topic, key, refusal)
+                continue
+            with self.store.transaction() as connection:
+                OUTBOX.done(connection, [key])
 
     def _dropped(self, topic: str, key: int, refusal: Refusal) -> None:
         """What was refused will be refused again: it is recorded and not repeated."""
