@@ -23,6 +23,8 @@ from e2s.crypto.keys import KeySigner
 from e2s.security.pki.verifier import Verifier
 
 AT = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
+MERCHANT = oids.SIGNING["merchant"]
+NAME = "urn:e2s:bench:merchant"
 CONTENT_BYTES = 9_000
 RECIPIENTS = 100
 ROUNDS = 25
@@ -38,7 +40,7 @@ def _sign() -> dict[str, Any]:
     """Sign 9 kB with P-256 against the bare signature with its hash."""
     authority, content = _Authority(), secrets.token_bytes(CONTENT_BYTES)
     key = ec.generate_private_key(ec.SECP256R1())
-    signer = KeySigner(authority.certify("signer", key), (authority.operating,), key)
+    signer = KeySigner(authority.certify("signer", key), authority.chain, key)
 
     def bare() -> None:
         key.sign(content, ec.ECDSA(hashes.SHA256()))
@@ -70,10 +72,10 @@ def _envelope() -> dict[str, Any]:
 
 
 def _verify() -> dict[str, Any]:
-    """Verify one signer whose certificate was never seen, its chain of three, and the CAs' lists.
+    """Verify one signer whose certificate was never seen, by a chain of three certificates below the root.
 
-    Remembered are the signatures of CRLs and what the CAs' certificates say; against the bare verifications
-    of the signature and of the two certificates below the root.
+    Remembered are the signatures of CRLs and what the CAs' certificates say, no signature of a certificate;
+    against the bare verifications of the signature and of the three certificates.
     """
     authority, content = _Authority(), secrets.token_bytes(CONTENT_BYTES)
     crls, verifier = authority.crls(), Verifier((authority.root,))
@@ -81,18 +83,15 @@ def _verify() -> dict[str, Any]:
     for n in range(VERIFY_REPEATS * (ROUNDS + 1)):
         key = ec.generate_private_key(ec.SECP256R1())
         one = authority.certify(f"signer {n}", key)
-        messages.append(cms.sign(content, oids.ACT, KeySigner(one, (authority.operating,), key), AT))
+        messages.append(cms.sign(content, oids.ACT, KeySigner(one, authority.chain, key), AT))
         # the bare work: a signature over the attributes, and the two certificates'
         attributes = secrets.token_bytes(300)
         jobs.append(
             [
                 (key.public_key(), key.sign(attributes, ec.ECDSA(hashes.SHA256())), attributes, content),
-                (authority.key.public_key(), one.x509.signature, one.x509.tbs_certificate_bytes, b""),
-                (
-                    authority.root_key.public_key(),
-                    authority.operating.x509.signature,
-                    authority.operating.x509.tbs_certificate_bytes,
-                    b"",
+                *(
+                    (issuer.public_key(), below.x509.signature, below.x509.tbs_certificate_bytes, b"")
+                    for below, issuer in zip((one, *authority.chain), authority.keys, strict=True)
                 ),
             ]
         )
@@ -109,27 +108,31 @@ def _verify() -> dict[str, Any]:
         read = cms.read_signed(next(turns["ours"]))
         cms.check_signature(read)
         verifier.judge(
-            read.signer_certificate, read.certificates, crls, at=AT, purpose=None, name=None
+            read.signer_certificate, read.certificates, crls, at=AT, purpose=MERCHANT, name=NAME
         ).or_refuse()
 
-    return _figure("crypto.verify-chain", 1.8, bare, ours, repeats=VERIFY_REPEATS)
+    return _figure("crypto.verify-chain", 1.8, bare, ours, repeats=VERIFY_REPEATS, verifications=4)
 
 
 class _Authority:
-    """A root, an operating CA and their lists, made by hand."""
+    """A root, a policy CA, an operating CA and their lists, made by hand."""
 
     def __init__(self) -> None:
-        self.root_key = ec.generate_private_key(ec.SECP256R1())
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.root = self._certificate("root", "root", self.root_key, self.root_key, ca=True)
-        self.operating = self._certificate("operating", "root", self.key, self.root_key, ca=True)
+        #: Private keys of the operating CA, the policy CA and the root.
+        self.keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+        operating, policy, root = self.keys
+        self.root = self._certificate("root", "root", root, root, ca=True)
+        self.chain = (
+            self._certificate("operating", "policy", operating, policy, ca=True),
+            self._certificate("policy", "root", policy, root, ca=True),
+        )
 
     def certify(self, name: str, key: ec.EllipticCurvePrivateKey) -> Certificate:
         """An end entity's certificate."""
-        return self._certificate(name, "operating", key, self.key, ca=False)
+        return self._certificate(name, "operating", key, self.keys[0], ca=False)
 
     def crls(self) -> tuple[bytes, ...]:
-        """The lists of both CAs."""
+        """The lists of the three CAs."""
         return tuple(
             x509.CertificateRevocationListBuilder()
             .issuer_name(_name(issuer))
@@ -138,7 +141,7 @@ class _Authority:
             .add_extension(x509.CRLNumber(1), critical=False)
             .sign(key, hashes.SHA256())
             .public_bytes(Encoding.DER)
-            for issuer, key in (("root", self.root_key), ("operating", self.key))
+            for issuer, key in zip(("operating", "policy", "root"), self.keys, strict=True)
         )
 
     def _certificate(
@@ -161,7 +164,7 @@ class _Authority:
             "encipher_only": False,
             "decipher_only": False,
         }
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:e2s:bench:{key.key_size}")])
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(NAME)])
         made = (
             x509.CertificateBuilder()
             .subject_name(_name(name))
@@ -179,7 +182,7 @@ class _Authority:
         )
         if not ca:
             made = made.add_extension(names, critical=False).add_extension(
-                x509.ExtendedKeyUsage([x509.ObjectIdentifier(oids.SIGNING["merchant"])]), critical=False
+                x509.ExtendedKeyUsage([x509.ObjectIdentifier(MERCHANT)]), critical=False
             )
         return Certificate.read(made.sign(issuer_key, hashes.SHA256()).public_bytes(Encoding.DER))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -147,7 +147,7 @@ def _parse(octets: bytes) -> Certificate:
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     digest = sha256(octets).digest()
-    claims = _claims(extensions)
+    names, dns, ips, ekus, key_id = _claims(extensions)
     return Certificate(
         der=octets,
         digest=digest,
@@ -155,14 +155,14 @@ def _parse(octets: bytes) -> Certificate:
         x509=parsed,
         public_key=key,
         spki=spki,
-        names=claims.names,
-        dns=claims.dns,
-        ips=claims.ips,
-        ekus=claims.ekus,
+        names=names,
+        dns=dns,
+        ips=ips,
+        ekus=ekus,
         not_before=parsed.not_valid_before_utc,
         not_after=parsed.not_valid_after_utc,
         serial=parsed.serial_number,
-        key_id=claims.key_id,
+        key_id=key_id,
         issuer_and_serial=issuer_and_serial,
     )
 
@@ -184,33 +184,26 @@ def _slices(octets: bytes) -> tuple[bytes, bytes]:
     return der.sequence(issuer, serial), tbs.element(der.SEQUENCE)
 
 
-class _Claims(NamedTuple):
-    """What the extensions say that every reader asks for."""
-
-    names: _Texts = ()
-    dns: _Texts = ()
-    ips: _Texts = ()
+def _claims(extensions: x509.Extensions) -> tuple[_Texts, _Texts, _Texts, frozenset[str], bytes | None]:
+    """URIs, DNS names, IP addresses, extended key usages (dotted) and the key identifier, in one pass."""
+    uris: list[str] = []
+    dns: list[str] = []
+    ips: list[str] = []
     ekus: frozenset[str] = frozenset()
-    key_id: bytes | None = None
-
-
-def _claims(extensions: x509.Extensions) -> _Claims:
-    """Alternative names by kind, extended key usages (dotted), and the key identifier, in one pass."""
-    claims = _Claims()
+    key_id = None
     for extension in extensions:
         value = extension.value
-        if isinstance(value, x509.SubjectAlternativeName):
-            uris, dns, ips = [], [], []
+        kind = type(value)
+        if kind is x509.SubjectAlternativeName:
             for name in value:
-                if isinstance(name, x509.UniformResourceIdentifier):
+                if type(name) is x509.UniformResourceIdentifier:
                     uris.append(name.value)
-                elif isinstance(name, x509.DNSName):
+                elif type(name) is x509.DNSName:
                     dns.append(name.value)
-                elif isinstance(name, x509.IPAddress):
+                elif type(name) is x509.IPAddress:
                     ips.append(str(name.value))
-            claims = claims._replace(names=tuple(uris), dns=tuple(dns), ips=tuple(ips))
-        elif isinstance(value, x509.ExtendedKeyUsage):
-            claims = claims._replace(ekus=frozenset(usage.dotted_string for usage in value))
-        elif isinstance(value, x509.SubjectKeyIdentifier) and len(value.digest) in _KEY_ID_SIZES:
-            claims = claims._replace(key_id=value.digest)
-    return claims
+        elif kind is x509.ExtendedKeyUsage:
+            ekus = frozenset([usage.dotted_string for usage in value])
+        elif kind is x509.SubjectKeyIdentifier and len(value.digest) in _KEY_ID_SIZES:
+            key_id = value.digest
+    return tuple(uris), tuple(dns), tuple(ips), ekus, key_id

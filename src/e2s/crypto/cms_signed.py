@@ -28,6 +28,7 @@ T = TypeVar("T")
 _EXPLICIT_0 = 0xA0
 _EXPLICIT_1 = 0xA1
 _KEY_ID = 0x80
+_V1, _V3 = b"\x01", b"\x03"
 _MAX_ATTRIBUTES = 32
 _MAX_CRLS = 32
 _TIME_SIZE = 15  # a UTCTime, which serves until 2049
@@ -123,7 +124,7 @@ def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
 class _Outer(NamedTuple):
     """What a SignedData says besides its one SignerInfo."""
 
-    version: int
+    version: bytes
     digest_algorithms: bytes
     content_type: str
     content: bytes | None
@@ -134,7 +135,7 @@ class _Outer(NamedTuple):
 
 def _signed_data(data: der.Reader, limits: Limits) -> Signed:
     """SignedData (RFC 5652, 5.1)."""
-    version = data.integer()
+    version = data.content(der.INTEGER)
     algorithms = data.content(der.SET)
     encapsulated = data.enter()
     content_type = encapsulated.oid()
@@ -181,12 +182,12 @@ def _crls(data: der.Reader, limits: Limits) -> tuple[bytes, ...]:
 def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
     """SignerInfo (RFC 5652, 5.3) in the message ``outer``."""
     exact = outer.limits.exact
-    version = info.integer()
-    by_key_id = version == 3 and not exact
-    if version != 1 and not by_key_id:
-        raise Refusal("cms-version", "the signer's version is unknown here", version=version)
-    if outer.version != (1 if outer.content_type == oids.DATA and not by_key_id else 3):
-        raise Refusal("cms-version", "the version does not follow from the content", version=outer.version)
+    version = info.content(der.INTEGER)
+    by_key_id = version == _V3 and not exact
+    if version != _V1 and not by_key_id:
+        raise Refusal("cms-version", "the signer's version is unknown here")
+    if outer.version != (_V1 if outer.content_type == oids.DATA and not by_key_id else _V3):
+        raise Refusal("cms-version", "the version does not follow from the content")
     signer = info.content(_KEY_ID) if by_key_id else info.element(der.SEQUENCE)
     digest_algorithm = info.element(der.SEQUENCE)
     if outer.digest_algorithms != digest_algorithm:

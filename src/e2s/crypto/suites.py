@@ -232,17 +232,25 @@ def strongest_common(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
     raise Refusal("suite-not-permitted", "the two ends have no suite in common")
 
 
-def _suites_of(key: object) -> tuple[SignatureSuite, SealingSuite]:
+@lru_cache(maxsize=32)
+def _family(kind: Any) -> str:
+    """Elliptic or RSA, by the class of a key, public or private; asked once per class."""
+    if issubclass(kind, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+        return "elliptic"
+    return "rsa" if issubclass(kind, rsa.RSAPublicKey | rsa.RSAPrivateKey) else ""
+
+
+def _suites_of(key: Any) -> tuple[SignatureSuite, SealingSuite]:
     """The suites of a key, public or private; raises ``suite-unknown``."""
-    if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
+    family = _family(key.__class__)
+    found = None
+    if family == "elliptic":
         found = _BY_CURVE.get(key.curve.name)
-        if found:
-            return found
-    elif (
-        isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey) and MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
-    ):
-        return _RSA
-    raise Refusal("suite-unknown", "no suite uses a key of this kind or size")
+    elif family == "rsa" and MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+        found = _RSA
+    if found is None:
+        raise Refusal("suite-unknown", "no suite uses a key of this kind or size")
+    return found
 
 
 def signature_suite_of(key: PublicKey | PrivateKey) -> SignatureSuite:
