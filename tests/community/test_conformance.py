@@ -62,7 +62,7 @@ CASES = [
     ("process-of-its-own", changed("beta-audit", ":20001", ":20000"), "component beta-audit"),
     (
         "key-handler-enclosed",
-        changed("volt-shop", '["volt-catalogue"', '["volt-keys", "volt-catalogue"'),
+        changed("volt-shop", '["volt-purchasing"', '["volt-keys", "volt-purchasing"'),
         "component volt-shop",
     ),
     (
@@ -75,8 +75,8 @@ CASES = [
         changed("volt-payment", 'compartment = "payment"', 'compartment = "outside"'),
         "component volt-payment",
     ),
-    ("plain-link-justified", changed("volt-shop", "plain_because", "# plain_because"), "component volt-shop"),
-    ("plain-link-justified", changed("volt-shop", "127.0.0.1", "192.0.2.7"), "component volt-shop"),
+    ("plain-link-justified", changed("volt-keys", "plain_because", "# plain_because"), "component volt-keys"),
+    ("plain-link-justified", changed("volt-keys", "127.0.0.1", "192.0.2.7"), "component volt-keys"),
     ("audit-sequencer", changed("volt-shop", ', "volt-audit"', ""), "component volt-shop"),
     ("one-role-a-person", changed("alpha-manager", '"albert"', '"anna"'), "component alpha-manager"),
     (

@@ -42,8 +42,9 @@ class _Lazy(TyperGroup):
         """Import and give the command; None where the table has none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        module, name, _ = COMMANDS[cmd_name]
+        module, name, line = COMMANDS[cmd_name]
         group = typer.main.get_group(importlib.import_module(module).app)
+        group.help = group.help or line
         return group.get_command(ctx, name) if name else group
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # as above
