@@ -6,7 +6,7 @@ import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from e2s.base.errors import Misuse, Refusal
@@ -27,6 +27,10 @@ def refused(octets: bytes, read) -> str:
 
 
 @given(st.integers(-(2**100), 2**100))
+@example(-128)
+@example(-32768)
+@example(127)
+@example(128)
 def test_integers_read_back(number):
     assert der.Reader(der.integer(number)).integer(20) == number
 

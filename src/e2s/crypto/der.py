@@ -60,7 +60,8 @@ def octet_string(content: bytes) -> bytes:
 
 def integer(number: int) -> bytes:
     """An INTEGER in its fewest octets."""
-    return tlv(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+    bits = (number if number >= 0 else ~number).bit_length()
+    return tlv(INTEGER, number.to_bytes(bits // 8 + 1, "big", signed=True))
 
 
 def utf8(text: str) -> bytes:
