@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from leaks.scan import Haystack, guesses, leaks
+from tests.leaks.scan import Haystack, guesses, leaks
 
 PAN = b"4539578763621486"
 
