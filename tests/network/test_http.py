@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -172,7 +173,7 @@ def test_what_is_no_whole_answer_is_unreachable(answer):
     with raw_server(answer) as (origin, _):
         exchange = HttpExchange(timeout_seconds=20)
         with pytest.raises(Unreachable):
-            exchange.send(origin, Request("POST", "/", b"x"))
+            exchange.send(origin, Request("GET", "/"))
         exchange.close()
 
 
@@ -319,6 +320,57 @@ def test_a_wildcard_is_not_a_name(tmp_path):
     with pytest.raises(Refusal):
         check_host(wild.der, "a.shop.example")
     check_host(plain.der, "A.shop.example")
+
+
+@contextmanager
+def tunnel_to(port: int):
+    """A proxy that joins any CONNECT, whatever host it names, to ``port`` of this machine."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while octets := source.recv(65536):
+                sink.sendall(octets)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listening.accept()
+                with near, socket.create_connection(("127.0.0.1", port)) as far:
+                    near.recv(65536)
+                    near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    back = threading.Thread(target=pump, args=(far, near), daemon=True)
+                    back.start()
+                    pump(near, far)
+                    back.join(10)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(("certified", "good"), [("a.shop.example", True), ("*.shop.example", False)])
+def test_the_exact_name_is_demanded_of_a_real_server(tmp_path, certified, good):
+    authority = Authority()
+    with (
+        Served(echo, tls=authority.tls_files(tmp_path, certified)) as served,
+        tunnel_to(served.port) as proxy_origin,
+    ):
+        exchange = HttpExchange(proxy=proxy_origin, anchors=authority.root.pem, timeout_seconds=10)
+        if good:
+            assert exchange.send("https://a.shop.example:443", Request("GET", "/")).body == b"GET / |"
+        else:
+            with pytest.raises(Unreachable) as caught:
+                exchange.send("https://a.shop.example:443", Request("GET", "/"))
+            assert caught.value.rule == "wrong-host"
+        exchange.close()
 
 
 def test_tls_below_1_3_is_not_spoken(tmp_path):

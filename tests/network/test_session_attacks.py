@@ -668,6 +668,41 @@ def test_each_signed_member_of_the_login_that_is_wrong_is_refused(name, value):
     assert len(market.volt.sessions) == 0
 
 
+def test_a_login_with_the_nonce_of_another_page_or_suites_that_were_not_offered_is_refused():
+    market = Market(suites=(SUITES[0],))
+    document = market.opened(market.begin()).document
+    other = market.opened(market.begin()).document
+    twice = [document["kex"][0], other["kex"][0]]
+    weaker = {"suite": WEAK, "share": wire.b64u(KeyShare(SESSIONS[WEAK], market.random).share)}
+    for changes, rule in (
+        ({"nM": other["nM"]}, "altered-page"),
+        ({"kex": twice}, "suite-stripped"),
+        ({"kex": [*document["kex"], weaker]}, "suite-stripped"),
+    ):
+        with refused(rule):
+            market.volt.sessions.login(market.sealed({**document, **changes}, market.anna))
+    assert len(market.volt.sessions) == 0
+
+
+def test_a_login_over_another_act_is_refused():
+    market = Market()
+    login = market.begin()
+    document, inner = market.opened(login).document, market.volt.open_envelope(login.octets)
+    signed = sign_act(document, [inner], market.anna, market.clock.now())
+    sealed = cms.seal(signed, oids.ACT, [market.volt.opener.certificate], market.random)
+    with refused("bad-act"):
+        market.volt.sessions.login(sealed)
+
+
+def test_an_answer_that_comes_long_after_its_time_is_refused():
+    market = Market()
+    login = market.begin()
+    answer = market.volt.sessions.login(login.octets)
+    market.clock.forward(seconds=360)
+    with refused("stale-answer"):
+        market.finish(login, answer)
+
+
 def test_a_page_or_login_altered_on_the_way_opens_nothing():
     market = Market()
     login = market.begin()

@@ -89,7 +89,9 @@ class HttpExchange:
         meter.count("hop")
         kept = self._kept_connections()
         connection = kept.pop(origin, None)
-        if connection is not None and connection.line.quiet():
+        if connection is not None and not connection.line.quiet():
+            connection.close()
+        elif connection is not None:
             try:
                 return self._keep(origin, connection, request)
             except _STALE as error:

@@ -143,8 +143,10 @@ class Sessions:
         act = read_act(self._open_envelope(octets))
         self._checker.check_act(act, type=LOGIN, to=self.shop.merchant, purpose=BUYER_SESSION, at=now)
         login = read_login(act.document)
-        if act.over or passed_for_counterpart(parse_instant(act.document["until"]), now):
-            raise Refusal("stale-page", "the login's time is over, or it is over other acts")
+        if act.over:
+            raise Refusal("bad-act", "a login is over no other act")
+        if passed_for_counterpart(parse_instant(act.document["until"]), now):
+            raise Refusal("stale-page", "the login's time is over")
         page = check_page(self.shop, self._secret, login.page, now)
         check_login(login, page, self.shop)
         self._use(page, now)
