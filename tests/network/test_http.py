@@ -185,6 +185,17 @@ def test_a_chunked_answer_is_read_to_its_end():
         exchange.close()
 
 
+def test_an_answer_that_ends_its_connection_is_read_to_its_end():
+    size = 300_000
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+    with raw_server(head + bytes(size), GOOD) as (origin, seen):
+        exchange = HttpExchange(timeout_seconds=10)
+        assert exchange.send(origin, Request("GET", "/")).body == bytes(size)
+        assert exchange.send(origin, Request("GET", "/")).body == b"ok"
+        assert len(seen) == 2
+        exchange.close()
+
+
 def test_a_silent_server_ends_with_the_time_out():
     listening = socket.create_server(("127.0.0.1", 0))
     exchange = HttpExchange(timeout_seconds=0.2)

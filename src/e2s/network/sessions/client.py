@@ -90,7 +90,7 @@ class HttpExchange:
         kept = self._kept_connections()
         connection = kept.pop(origin, None)
         if connection is not None and not connection.line.quiet():
-            connection.close()
+            connection.end()
         elif connection is not None:
             try:
                 return self._keep(origin, connection, request)
@@ -123,9 +123,9 @@ class HttpExchange:
                 kept = self._kept_connections()
                 kept[origin] = connection
                 if len(kept) > _MAX_KEPT_PER_THREAD:
-                    kept.popitem(last=False)[1].close()
+                    kept.popitem(last=False)[1].end()
             else:
-                connection.close()
+                connection.end()
         if response.status in _NOT_REACHED:
             raise Unreachable("peer-unavailable", _DETAIL, origin=origin, status=response.status)
         return response
@@ -170,7 +170,7 @@ class HttpExchange:
         """Close every kept connection of every thread; the exchange may be used again."""
         with self._lock:
             for connection in list(self._all):
-                connection.close()
+                connection.end()
 
 
 _DETAIL = "no whole answer came; nothing is known about its effects"
@@ -219,6 +219,9 @@ class _Line:
             self.probing = False
 
     def close(self) -> None:
+        """http.client lets go before the last answer is read; :meth:`end` is the end."""
+
+    def end(self) -> None:
         self.sock.close()
 
 
@@ -276,6 +279,11 @@ class _Connection(http.client.HTTPConnection):
         self._spki = spki
         # A thread that ends takes its connections with it.
         weakref.finalize(self, sock.close)
+
+    def end(self) -> None:
+        """Close the connection for good."""
+        self.close()
+        self.line.end()
 
     def exchange(self, request: Request, timeout_seconds: float, max_body_bytes: int) -> Response:
         """Send ``request`` and read one whole answer of at most ``max_body_bytes``."""
