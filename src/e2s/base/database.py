@@ -7,6 +7,7 @@ autocommit and the begin event says ``BEGIN IMMEDIATE``.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ class Database:
             f"sqlite:///{path}",
             isolation_level="AUTOCOMMIT",
             poolclass=sa.QueuePool,
+            pool_reset_on_return=None,  # every transaction ends in the block that began it
             connect_args={"check_same_thread": False, "timeout": 30},
         )
         event.listen(engine, "connect", _configure)
@@ -46,28 +48,38 @@ class Database:
     def transaction(self) -> Iterator[sa.Connection]:
         """One durable act: committed when the block ends, undone when it raises."""
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            driver = _driver(connection)
+            driver.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                driver.execute("ROLLBACK")
                 raise
-            connection.exec_driver_sql("COMMIT")
+            driver.execute("COMMIT")
             meter.count("commit")
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view with no write and no flush."""
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
+            driver = _driver(connection)
+            driver.execute("BEGIN")
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                driver.execute("ROLLBACK")
 
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection: it is in autocommit, so that transactions begin and end only here."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("the database is not SQLite")
+    return driver
 
 
 def _configure(connection: object, _record: object) -> None:

@@ -54,28 +54,46 @@ def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
     return value
 
 
+def copied(document: Document) -> Document:
+    """A copy of a canonical document that shares nothing that can change."""
+    return {
+        name: _copied(value) if type(value) in (list, dict) else value for name, value in document.items()
+    }
+
+
+def _copied(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if type(value) is list else value
+
+
 def _fault(value: object, depth: int) -> str:
-    """Why ``value`` has no canonical form, or the empty string."""
-    if depth < 0:
-        return "nested too deep"
-    kind = type(value)
-    if kind is str:
-        return "" if value.isascii() or unicodedata.is_normalized("NFC", value) else "text is not in NFC"  # type: ignore[attr-defined,arg-type]
-    if kind is bool:
-        return ""
-    if kind is int:
-        return "" if -MAX_INTEGER <= value <= MAX_INTEGER else "integer out of range"  # type: ignore[operator]
-    if kind is list:
-        return next((f for item in value if (f := _fault(item, depth - 1))), "")  # type: ignore[attr-defined]
-    if kind is dict:
-        for name, item in value.items():  # type: ignore[attr-defined]
-            if type(name) is not str or not name.isascii():
-                return "member names are ASCII"
-            fault = _fault(item, depth - 1)
-            if fault:
-                return fault
-        return ""
-    return "null, floating numbers and other kinds have no place in a document"
+    """Why ``value`` has no canonical form, or the empty string; level by level, without recursion."""
+    level: list[Any] = [value]
+    while level:
+        if depth < 0:
+            return "nested too deep"
+        depth -= 1
+        below: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind is str:
+                if not one.isascii() and not unicodedata.is_normalized("NFC", one):
+                    return "text is not in NFC"
+            elif kind is dict:
+                for name in one:
+                    if type(name) is not str or not name.isascii():
+                        return "member names are ASCII"
+                below += one.values()
+            elif kind is list:
+                below += one
+            elif kind is int:
+                if not -MAX_INTEGER <= one <= MAX_INTEGER:
+                    return "integer out of range"
+            elif kind is not bool:
+                return "null, floating numbers and other kinds have no place in a document"
+        level = below
+    return ""
 
 
 def b64u(octets: bytes) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import format_instant
-from e2s.base.wire import MAX_DOCUMENT_BYTES, Document, b64u, decode, encode
+from e2s.base.wire import MAX_DOCUMENT_BYTES, Document, b64u, copied, decode, encode
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms_signed import Limits, Signed, check_signature, read_signed
@@ -26,6 +27,7 @@ MAX_NESTING = 12
 MAX_PARCEL_BYTES = 1024 * 1024
 _LIMITS = Limits(max_bytes=1024 * 1024)
 _MAX_TYPE_BYTES = 64
+_KEPT = 256
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,8 +112,16 @@ def read_act(octets: bytes) -> Act:
 
 
 def _read(octets: bytes, depth: int) -> Act:
+    """The act, its document a copy of the reader's own."""
     if depth > MAX_NESTING:
         raise Refusal("bad-act", "acts are nested too deep")
+    known = _parsed(octets)
+    return replace(known, document=copied(known.document), depth=depth)
+
+
+@lru_cache(maxsize=_KEPT)
+def _parsed(octets: bytes) -> Act:
+    """Acts nest acts, so the same octets are read again and again; what was read strictly once is kept."""
     signed = read_signed(octets, _LIMITS)
     if signed.content_type != oids.ACT:
         raise Refusal("bad-act", "the signed content is no act", found=signed.content_type)
@@ -143,7 +153,6 @@ def _read(octets: bytes, depth: int) -> Act:
         digest=signed.digest,
         type=label,
         signed=signed,
-        depth=depth,
     )
 
 
