@@ -200,7 +200,10 @@ def _figure(
     repeats: int,
     **detail: int,
 ) -> dict[str, Any]:
-    """The median over rounds of the ratio of ``ours`` to ``bare``, each run ``repeats`` times per round."""
+    """The median over rounds of the ratio of ``ours`` to ``bare``, each run ``repeats`` times per round.
+
+    Processor time, not wall time: nothing here waits, and other processes' turns are no cost of ours.
+    """
     ratios, seconds = [], {"bare": [], "ours": []}
     gc.collect()
     gc.disable()
