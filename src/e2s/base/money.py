@@ -35,7 +35,8 @@ def decimals(currency: str) -> int:
 def parse_amount(text: str, currency: str) -> Decimal:
     """Read an amount that has exactly the currency's decimals; raises ``bad-amount``."""
     places = decimals(currency)
-    if not _AMOUNT.fullmatch(text) or len(text.partition(".")[2]) != places or text.startswith("-0") and not Decimal(text):
+    exact = _AMOUNT.fullmatch(text) and len(text.partition(".")[2]) == places
+    if not exact or (text.startswith("-0") and not Decimal(text)):
         raise Refusal("bad-amount", f"an amount in {currency} has exactly {places} decimals")
     return Decimal(text)
 

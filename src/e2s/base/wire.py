@@ -67,7 +67,7 @@ def _copied(value: Any) -> Any:
     return [_copied(item) for item in value] if type(value) is list else value
 
 
-def _fault(value: object, depth: int) -> str:
+def _fault(value: object, depth: int) -> str:  # noqa: C901 - one case for each kind of value
     """Why ``value`` has no canonical form, or the empty string; level by level, without recursion."""
     level: list[Any] = [value]
     while level:

@@ -1,4 +1,4 @@
-"""A component that is a CA opens its own key, and believes only the officers that the root's ceremony named."""
+"""A component that is a CA opens its own key, and believes only officers that the root's ceremony named."""
 
 from __future__ import annotations
 

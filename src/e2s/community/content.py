@@ -1,4 +1,4 @@
-"""The content manager loads a catalogue with the contracts of the community file (2.1): one sealed request."""
+"""The content manager loads a catalogue with the community's contracts (2.1): one sealed request."""
 
 from __future__ import annotations
 

@@ -170,8 +170,7 @@ class Stage:
         """Step 1 of 6.2.2: control parameters, signed by the manager, sealed to the issuer."""
         organisation = manager.home.desk.office.organisation.rpartition(":")[2]
         limit = next(
-            c.settings.get("limit", "1000.00")
-            for c in self.community.of_party(organisation, "wallet")
+            c.settings.get("limit", "1000.00") for c in self.community.of_party(organisation, "wallet")
         )
         holders = [
             {
@@ -217,7 +216,7 @@ class Stage:
         trade = wallet.accept(review.trade, buyer.phrase)
         self.tell(f"{buyer.name}: acceptance signed (buyer) over the offer")
         self._until(buyer, trade.trade, {"contract"})
-        self.tell(f"{shop.title}: confirmation signed (merchant) over the acceptance, time-stamped: a contract")
+        self.tell(f"{shop.title}: confirmation signed (merchant) over the acceptance, stamped: a contract")
         wallet.pay(trade.trade, buyer.phrase)
         self.tell(
             f"{buyer.name}: dual signature (card-holder); card number sealed to gateway and issuer, lines to "
@@ -236,7 +235,7 @@ class Stage:
         return trade.trade
 
     def _until(self, buyer: Buyer, trade: str, wanted: set[str]) -> Trade:
-        """Poll until the trade is in one of the ``wanted`` states; raises ``not-completed`` when it ends else."""
+        """Poll until the trade is in one of the ``wanted`` states; ``not-completed`` if it ends else."""
         wallet = buyer.home.wallet
         for _ in range(_STATES_PER_ORDER):
             known = wallet.trade(trade)
@@ -254,9 +253,7 @@ class Stage:
     def reconcile(self, manager: Manager, buyers: Sequence[Buyer], trades: Sequence[str]) -> None:
         """Step 10: the statement, matched with the organisation's own trades, which it closes."""
         mine = [b for b in buyers if b.home.wallet.desk.organisation == manager.home.desk.office.organisation]
-        expected = {
-            trade.trade for b in mine for trade in b.home.wallet.trades() if trade.trade in trades
-        }
+        expected = {trade.trade for b in mine for trade in b.home.wallet.trades() if trade.trade in trades}
         if not expected:
             return
         statement = self._statement(manager, expected)

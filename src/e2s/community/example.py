@@ -52,7 +52,15 @@ _COMPONENTS: Final[tuple[_Row, ...]] = (
         ["volt-keys", "volt-payment", *_STAMPS, _REPOSITORY],
         "",
     ),
-    ("volt-shop", "volt", "merchant-outside", "outside", ["web-session"], ["volt-purchasing", _REPOSITORY], ""),
+    (
+        "volt-shop",
+        "volt",
+        "merchant-outside",
+        "outside",
+        ["web-session"],
+        ["volt-purchasing", _REPOSITORY],
+        "",
+    ),
     (
         "volt-catalogue",
         "volt",

@@ -46,7 +46,7 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """The community in the making; ``authorities`` by the component that will hold them, the first operating."""
+    """The community in the making; ``authorities`` by the component that will hold them, operating first."""
 
     community: Community
     whole: CommunityHome
