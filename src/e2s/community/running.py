@@ -10,12 +10,14 @@ import fcntl
 import importlib
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
 
+from e2s.base import meter
 from e2s.base.errors import E2SError, Misuse
 from e2s.base.http import Request, Response
 from e2s.base.instants import Clock
@@ -30,6 +32,8 @@ from e2s.network.sessions.tls import TlsFiles
 from e2s.server.audit.shipping import ship
 
 HEALTH = "/health"
+#: Names the point at which a component kills itself, for rehearsals of failure.
+DRILL = "E2S_DRILL_KILL_AT"
 _LOG = logging.getLogger("e2s.component")
 
 
@@ -61,6 +65,8 @@ def assemble(place: Place) -> Assembled:
 def run_component(place: Place, ready: Callable[[], None] | None = None) -> None:
     """Serve the component until SIGTERM; raises :class:`Misuse` ``already-running`` for a second one."""
     component, home = place.component, place.home
+    if os.environ.get(DRILL):
+        _drill(os.environ[DRILL])
     with locked(home):
         remember_process(home, os.getpid())
         tls = (
@@ -72,6 +78,19 @@ def run_component(place: Place, ready: Callable[[], None] | None = None) -> None
             serve(built.handle, host=host, port=component.listen.port, tls=tls, ready=ready, tick=built.tick)
         finally:
             built.close()
+
+
+def _drill(point: str) -> None:
+    """Kill this process without warning at an exact point, ``WHAT:N``: at the N-th commit, sign, hop..."""
+    what, _, number = point.partition(":")
+    if not number.isdigit():
+        raise Misuse("bad-drill", f"{DRILL} is written WHAT:N, for example commit:3", given=point)
+
+    def watcher(counted: str, times: int) -> None:
+        if counted == what and times == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    meter.watch(watcher)
 
 
 @contextmanager
