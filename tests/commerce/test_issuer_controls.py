@@ -156,7 +156,9 @@ def test_bad_controls(market: Market):
     refused("bad-controls", market.permit, market.alpha, market.anna, market.anna)
     refused("bad-controls", market.permit, market.alpha, market.anna, per_purchase="-1.00")
     refused("other-currency", market.permit, market.alpha, currency="USD")
-    refused("bad-envelope", market.send, ISSUER, "/controls", market.sealed(market.issuer_opener, b"", oids.DATA))
+    refused(
+        "bad-envelope", market.send, ISSUER, "/controls", market.sealed(market.issuer_opener, b"", oids.DATA)
+    )
 
 
 def test_rules_alone():

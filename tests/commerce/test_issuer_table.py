@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ class Bench:
 
     def __init__(self, market: Market) -> None:
         self.market = market
-        self.made = Purchase(market, market.anna).instruct()
+        self.made: Any = Purchase(market, market.anna).instruct()
 
     def state(self) -> str:
         with self.market.bank.store.reading() as connection:
@@ -34,7 +35,7 @@ class Bench:
         elif state != "none":
             market.permit(market.alpha, market.anna)
             made.ask_issuer()
-            made.answer, made.proof = made.authres(), None
+            made.answer = made.authres()
             made.kept = made.delivery(made.pres(made.answer))
             made.token = market.stamp(made.kept)
             if state == "captured":
@@ -102,7 +103,13 @@ class Bench:
         self.market.issuer.tick()
 
 
-ANSWERS = {"decision": "decision", "answer": "inquiry-answer", "captured": "captured", "reversed": "reversed", "": ""}
+ANSWERS = {
+    "decision": "decision",
+    "answer": "inquiry-answer",
+    "captured": "captured",
+    "reversed": "reversed",
+    "": "",
+}
 #: Time alone never fails: where it brings nothing about, nothing happens.
 TIMES = {"hold-until", "claim-until"}
 #: In these the table tells apart what the same message does by content or time.

@@ -119,7 +119,7 @@ def test_mutated_act_of_a_good_request(places, values):
 
 @given(**CHANGES)
 def test_mutated_authiss(places, values):
-    market, made = world()
+    _, made = world()
     body = spoiled(made.authiss(), places, values)
     answered(ISSUER, "/payment/issue", body)
 
@@ -137,7 +137,9 @@ def test_mutated_dual_signature_at_the_merchant(places, values):
     assert made.state() == {"state": "none"}
 
 
-@given(body=st.binary(max_size=300), path=st.sampled_from(["/pinit", "/pay", "/state", "/capture", "/reverse"]))
+@given(
+    body=st.binary(max_size=300), path=st.sampled_from(["/pinit", "/pay", "/state", "/capture", "/reverse"])
+)
 def test_garbage_from_purchasing(body, path):
     market, _ = world()
     with pytest.raises(Refusal):
@@ -172,7 +174,11 @@ def test_garbage_instruction(octets):
             read_instruction(octets, form, reader="urn:e2s:market:bank")
 
 
-@given(member=st.sampled_from(["xid", "merchant", "gateway", "issuer", "amount", "currency", "holder", "pan", "panSecret"]))
+@given(
+    member=st.sampled_from(
+        ["xid", "merchant", "gateway", "issuer", "amount", "currency", "holder", "pan", "panSecret"]
+    )
+)
 def test_each_member_of_pi_counts(member):
     _, made = world()
     other = {"panSecret": b64u(secrets.token_bytes(32))}.get(member, "other")

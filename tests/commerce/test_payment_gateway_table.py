@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from e2s.base.errors import Refusal, Unreachable
@@ -22,7 +24,7 @@ class Bench:
     def __init__(self, market: Market) -> None:
         self.market = market
         market.permit(market.alpha, market.anna)
-        self.made = Purchase(market, market.anna).instruct()
+        self.made: Any = Purchase(market, market.anna).instruct()
         self.auth = self.made.auth()
         self.seen: list = []
         market.exchange.faults.append(record_traffic(self.seen))
@@ -51,14 +53,16 @@ class Bench:
     def restore(self) -> None:
         self.market.exchange.doors[ISSUER] = self.market.issuer.handle
 
-    def happen(self, event: str) -> Act | None:
+    def happen(self, event: str) -> Any:
         return getattr(self, event.replace("-", "_"))()
 
     def authreq(self) -> Act:
         return self.made.ask_gateway(self.auth)
 
     def authreq_bad(self) -> Act:
-        return self.made.ask_gateway(self.auth, pi=self.market.sealed(self.market.gateway_opener, b"{}", oids.PLAIN_PI))
+        return self.made.ask_gateway(
+            self.auth, pi=self.market.sealed(self.market.gateway_opener, b"{}", oids.PLAIN_PI)
+        )
 
     def time_out(self) -> None:
         self.market.clock.forward(minutes=2)

@@ -169,7 +169,7 @@ def test_merchant_gone_after_authorisation_frees_the_money(market: Market, payin
     assert paying.inquire().document["state"] == "void"
 
 
-class Killed(Exception):  # noqa: N818 - what happens to a process is no error of it
+class Killed(Exception):
     """The process ends here."""
 
 
@@ -179,7 +179,7 @@ class Dying:
     def __init__(self, signer: KeySigner) -> None:
         self.certificate, self.chain = signer.certificate, signer.chain
 
-    def sign(self, data: bytes) -> bytes:
+    def sign(self, _data: bytes) -> bytes:
         raise Killed
 
 

@@ -52,7 +52,9 @@ def test_pan_guess_from_hpi(market: Market, paying: Purchase):
     # not even with the card's secret: the salt alone hides the number
     assert not guessed(paying.ds.document["hPI"], tries(paying.pi))
     # nor from the commitment in the certificate, which everybody sees
-    assert all(pan_commitment(salt, pan) != commitment_of(market.anna.signer.certificate) for pan, salt in tried)
+    assert all(
+        pan_commitment(salt, pan) != commitment_of(market.anna.signer.certificate) for pan, salt in tried
+    )
     # a PI without salt would be found
     weak = {**paying.pi, "salt": b64u(bytes(32))}
     assert guessed(b64u(instruction_digest(weak)), tries(paying.pi))
@@ -128,7 +130,7 @@ def test_line_at_gateway(market: Market, paying: Purchase):
     sees = market.home / "what-the-gateway-sees"
     sees.mkdir()
     for n, (origin, request, response) in enumerate(seen):
-        if GATEWAY in (origin,) or origin == ISSUER:
+        if origin in {GATEWAY, ISSUER}:
             for m, octets in enumerate(_openable(market.gateway_opener, request.body, response.body)):
                 (sees / f"{n}-{m}").write_bytes(octets)
     market.gateway.close()
@@ -153,14 +155,14 @@ def _openable(opener, *bodies: bytes):
         yield octets
         try:
             _, content = open_sealed(octets, opener)
-        except Exception:  # noqa: BLE001, S112 - a reader who tries everything
+        except Exception:  # noqa: BLE001 - a reader who tries everything
             content = b""
         if content:
             waiting.append(content)
             for label in ("e2s/1/authreq", "e2s/1/capture", "e2s/1/authiss", "e2s/1/li"):
                 try:
                     waiting += read_parcel(content, label)
-                except Exception:  # noqa: BLE001, S112 - the same
+                except Exception:  # noqa: BLE001 - the same
                     continue
 
 

@@ -46,7 +46,11 @@ def test_entry_shows_what_was_signed(market: Market):
     made = bought(market, market.anna)
     (entry,) = market.statement(market.alpha, 1).document["entries"]
     assert (entry["lines"], entry["vat"]) == (made.sums["lines"], made.sums["vat"])
-    assert (entry["amount"], entry["buyer"], entry["costCentre"]) == (made.sums["total"], market.anna.person, "4711")
+    assert (entry["amount"], entry["buyer"], entry["costCentre"]) == (
+        made.sums["total"],
+        market.anna.person,
+        "4711",
+    )
     assert (entry["holder"], entry["merchant"]) == (market.anna.id, market.till.name)
 
 
@@ -99,7 +103,10 @@ def test_manager_refuses_false_statements(market: Market):
             lambda d: d["entries"][0]["lines"][0].update(net="1.00"),
         ],
         "double-entry": [lambda d: d["entries"].append(d["entries"][0])],
-        "statement-gap": [lambda d: d.update(prev="sha-256:" + "A" * 43), lambda d: d.update(organisation="x")],
+        "statement-gap": [
+            lambda d: d.update(prev="sha-256:" + "A" * 43),
+            lambda d: d.update(organisation="x"),
+        ],
         "bad-document": [lambda d: d.update(colour="red"), lambda d: d["entries"][0].pop("cid")],
     }
     for rule, changes in cases.items():
@@ -132,4 +139,6 @@ def test_other_decimals(tmp_path, currency):
 
 
 def test_request_must_be_sealed_and_signed(market: Market):
-    refused("bad-envelope", market.send, ISSUER, "/statement", market.sealed(market.issuer_opener, b"", oids.DATA))
+    refused(
+        "bad-envelope", market.send, ISSUER, "/statement", market.sealed(market.issuer_opener, b"", oids.DATA)
+    )

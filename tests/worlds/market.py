@@ -86,10 +86,15 @@ class CardCa:
     def __init__(self, pki: Pki) -> None:
         self.pki = pki
 
-    def issue(self, kind: str, key: PublicKey | bytes, names, *, officer: str, pan_commit: bytes | None) -> Certificate:
+    def issue(
+        self, kind: str, key: PublicKey | bytes, names, *, officer: str, pan_commit: bytes | None
+    ) -> Certificate:
+        assert officer
         assert not isinstance(key, bytes)
         wish = Wish(profile=profile(kind), names=tuple(names), public_key=key, pan_commit=pan_commit)
-        return certify(wish, self.pki.bank_ca.signer, serial=serial_number(secrets.token_bytes), at=self.pki.at)
+        return certify(
+            wish, self.pki.bank_ca.signer, serial=serial_number(secrets.token_bytes), at=self.pki.at
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,8 @@ class Purchase:
         assert self.roles is not None
         assert self.card is not None
         self.began = self.market.clock.now()
-        salt, named = lambda: secrets.token_bytes(32), {"roles": self.roles, "xid": self.xid}
+        salt = lambda: secrets.token_bytes(32)  # noqa: E731 - three fresh ones
+        named: dict[str, Any] = {"roles": self.roles, "xid": self.xid}
         self.pi = payment_instruction(
             self.card,
             holder=self.signer.certificate,
@@ -112,7 +113,7 @@ class Purchase:
             disclosed, buyer=self.holder.person, cost_centre="4711", cid=self.cid, salt=salt(), **named
         )
         for name, instruction in (("PI", self.pi), ("OI", self.oi), ("SI", self.si)):
-            instruction |= self.changes.get(name, {})
+            instruction.update(self.changes.get(name, {}))
         document = pay_document(
             holder=self.signer.certificate,
             roles=self.roles,
@@ -224,7 +225,12 @@ class Purchase:
         return read_act(open_sealed(answer, self.market.till_opener)[1])
 
     def authiss(
-        self, *, auth: bytes | None = None, signer: KeySigner | None = None, pi: bytes | None = None, **changes: Any
+        self,
+        *,
+        auth: bytes | None = None,
+        signer: KeySigner | None = None,
+        pi: bytes | None = None,
+        **changes: Any,
     ) -> bytes:
         """E_I{AuthIss} as the gateway would send it."""
         market, now = self.market, self.market.clock.now()
@@ -246,15 +252,26 @@ class Purchase:
     def ask_issuer(self, **named: Any) -> Act:
         """The issuer's decision about a request made by hand, which is kept for later steps."""
         self.asked = named.pop("auth", None) or self.auth()
-        self.decision = read_act(self.market.send(ISSUER, "/payment/issue", self.authiss(auth=self.asked, **named)))
+        self.decision = read_act(
+            self.market.send(ISSUER, "/payment/issue", self.authiss(auth=self.asked, **named))
+        )
         return self.decision
 
     def authres(
-        self, decision: Act | None = None, *, signer: KeySigner | None = None, auth: bytes | None = None, **changes: Any
+        self,
+        decision: Act | None = None,
+        *,
+        signer: KeySigner | None = None,
+        auth: bytes | None = None,
+        **changes: Any,
     ) -> bytes:
         market, now = self.market, self.market.clock.now()
         decision, signer = decision or self.decision, signer or market.gateway_signer
-        members = {**names_of(self.ds), "req": read_act(auth or self.asked).id, "result": decision.document["result"]}
+        members = {
+            **names_of(self.ds),
+            "req": read_act(auth or self.asked).id,
+            "result": decision.document["result"],
+        }
         document = draft(
             forms.AUTHRES,
             by=signer.certificate,
@@ -266,7 +283,9 @@ class Purchase:
         )
         return sign_act(document, [decision.octets], signer, now)
 
-    def by_till(self, form: Any, over: list[bytes], *, signer: KeySigner | None = None, **members: Any) -> bytes:
+    def by_till(
+        self, form: Any, over: list[bytes], *, signer: KeySigner | None = None, **members: Any
+    ) -> bytes:
         """An act of P to gateway and issuer."""
         market, now = self.market, self.market.clock.now()
         signer = signer or market.till_signer
@@ -286,7 +305,7 @@ class Purchase:
         return {"n": 1, "amount": self.sums["total"], "currency": self.sums["currency"], **changes}
 
     def pres(self, authres: bytes) -> bytes:
-        members = {"ds": self.ds.id, "result": "approved"}
+        members: dict[str, Any] = {"ds": self.ds.id, "result": "approved"}
         return self.by_till(forms.PRES, [authres], **members)
 
     def claim(self, **named: Any) -> bytes:
@@ -323,7 +342,9 @@ class Purchase:
         return read_act(self.market.send(ISSUER, "/payment/capture", self.claim(**named)))
 
     def authrev(self, authres: bytes | None = None, **changes: Any) -> bytes:
-        return self.by_till(forms.AUTHREV, [authres or self.authres()], **self.total(reason="cannot") | changes)
+        return self.by_till(
+            forms.AUTHREV, [authres or self.authres()], **self.total(reason="cannot") | changes
+        )
 
     def give_back(self, authrev: bytes | None = None) -> Act:
         """The issuer's answer to the merchant's reversal."""

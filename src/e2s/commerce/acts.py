@@ -22,7 +22,14 @@ from e2s.security.pki.trust import Trust
 
 
 def draft(
-    form: Form, *, by: Certificate, to: Sequence[str], at: datetime, until: datetime, trade: str = "", **members: Any
+    form: Form,
+    *,
+    by: Certificate,
+    to: Sequence[str],
+    at: datetime,
+    until: datetime,
+    trade: str = "",
+    **members: Any,
 ) -> Document:
     """The complete document of ``form`` that ``by`` will sign at ``at``; a member of ``None`` is left out.
 
@@ -61,7 +68,9 @@ def received(
 def quoted(act: Act, form: Form, *, by: str) -> Act:
     """The inner act, once it is of ``form`` and signed with the known certificate ``by``."""
     if act.type != form.type:
-        raise Refusal("wrong-label", "an act of another type was expected", expected=form.type, found=act.type)
+        raise Refusal(
+            "wrong-label", "an act of another type was expected", expected=form.type, found=act.type
+        )
     if act.certificate.id != by:
         raise Refusal("other-signer", "the inner act is by another signer", type=form.type)
     check_act_signature(act)
@@ -72,5 +81,7 @@ def quoted(act: Act, form: Form, *, by: str) -> Act:
 def over_exactly(act: Act, count: int) -> Act:
     """``act``, once it is over exactly ``count`` others."""
     if len(act.over) != count:
-        raise Refusal("wrong-nesting", "the act is not over what it must be over", type=act.type, over=len(act.over))
+        raise Refusal(
+            "wrong-nesting", "the act is not over what it must be over", type=act.type, over=len(act.over)
+        )
     return act

@@ -48,7 +48,9 @@ class Accounts:
             if newest is None or n > newest.n:
                 self._put_controls(connection, act, now)
             elif newest.id != act.id:
-                raise Refusal("controls-not-rising", "control parameters need a higher number", newest=newest.n)
+                raise Refusal(
+                    "controls-not-rising", "control parameters need a higher number", newest=newest.n
+                )
             elif newest.answer is not None:
                 return bytes(newest.answer)
             newest = tables.newest_controls(connection, organisation)
@@ -121,7 +123,9 @@ class Accounts:
                 return known
             last = tables.last_statement(connection, name)
             if n != (last.n + 1 if last else 1):
-                raise Refusal("statement-gap", "the next statement has another number", next=last.n + 1 if last else 1)
+                raise Refusal(
+                    "statement-gap", "the next statement has another number", next=last.n + 1 if last else 1
+                )
             account = tables.organisation(connection, name)
             rows = tables.unstated(connection, name, MAX_ENTRIES)
             entries = fitting(row.entry for row in rows)

@@ -29,7 +29,7 @@ from e2s.commerce.payment.tables import ISSUER
 from e2s.commerce.purchasing.documents import DELIVERY
 from e2s.commerce.steps import follow
 from e2s.crypto import oids
-from e2s.crypto.acts import Act, read_act, read_parcel
+from e2s.crypto.acts import Act, read_parcel
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.forms import Form
 from e2s.crypto.stamps import Stamp, check_token
@@ -78,7 +78,11 @@ class Captures:
             if row.authrev_id is None:
                 step = follow(ISSUER, row.state, "authrev")
                 document = self._answer(REVERSED, row, request, step.state, now)
-                values = {"state": step.state, "authrev_id": request.id, "reversed_doc": wire.encode(document)}
+                values = {
+                    "state": step.state,
+                    "authrev_id": request.id,
+                    "reversed_doc": wire.encode(document),
+                }
                 tables.change_payment(connection, row.holder, row.xid, values)
                 bank.note(connection, "payment.reversed", now, xid=row.xid, state=step.state)
             elif row.authrev_id != request.id:
@@ -88,7 +92,7 @@ class Captures:
     # ------------------------------------------------------------------ who asks
 
     def _request(self, octets: bytes, form: Form, now: datetime) -> tuple[Act, sa.Row[Any]]:
-        """The merchant's request over the gateway's AuthRes over this bank's own approval, and the payment."""
+        """The payment, and the merchant's request over the gateway's AuthRes over the bank's own approval."""
         bank = self.bank
         request = over_exactly(
             received(octets, form, trust=bank.trust, to=bank.name, role="merchant-payment", at=now), 1
@@ -135,7 +139,10 @@ class Captures:
         check_order_information(oi, ds.document)
         same = {member: oi[member] for member in ("xid", "cid", "lines", "currency")}
         same |= {"amount": oi["total"], "oi": digest_member(oi), "n": request.document["n"]}
-        if any(li[member] != value for member, value in same.items()) or li["amount"] != request.document["amount"]:
+        if (
+            any(li[member] != value for member, value in same.items())
+            or li["amount"] != request.document["amount"]
+        ):
             raise Refusal("lines-differ", "the lines are not those that the card-holder signed")
         disclosed = wire.decode(row.si)["classes"]
         if disclosed and not set(classes(oi)) <= set(disclosed):
@@ -152,12 +159,22 @@ class Captures:
         """The merchant's Delivery of this payment, over its PRes and DS."""
         bank = self.bank
         delivery = over_exactly(
-            received(octets, DELIVERY, trust=bank.trust, to=bank.name, role="merchant", at=now, name=row.merchant_name),
+            received(
+                octets,
+                DELIVERY,
+                trust=bank.trust,
+                to=bank.name,
+                role="merchant",
+                at=now,
+                name=row.merchant_name,
+            ),
             2,
         )
         said = delivery.document
         wanted = {"xid": row.xid, "cid": row.cid, "n": request.document["n"], "trade": row.trade}
-        if delivery.id != request.document["delivery"] or any(said[m] != value for m, value in wanted.items()):
+        if delivery.id != request.document["delivery"] or any(
+            said[m] != value for m, value in wanted.items()
+        ):
             raise Refusal("other-delivery", "the delivery is of another payment")
         pres = quoted(delivery.inner(0), PRES, by=row.merchant)
         if pres.document["xid"] != row.xid or pres.document["ds"] != row.ds_id or len(pres.over) != 1:
@@ -238,5 +255,3 @@ def _entry(row: sa.Row[Any], request: Act, oi: Document, now: datetime) -> Docum
         "lines": oi["lines"],
         "vat": oi["vat"],
     }
-
-

@@ -33,7 +33,13 @@ class CardAuthority(Protocol):
     """Port: the bank's card CA (:class:`e2s.security.pki.ca.Authority`)."""
 
     def issue(
-        self, kind: str, key: PublicKey | bytes, names: Sequence[str], *, officer: str, pan_commit: bytes | None
+        self,
+        kind: str,
+        key: PublicKey | bytes,
+        names: Sequence[str],
+        *,
+        officer: str,
+        pan_commit: bytes | None,
     ) -> Certificate:
         """Certify a key under names for a profile."""
 
@@ -78,7 +84,7 @@ def same_card(key: bytes, kept: bytes, pan: str) -> bool:
 
 
 def open_account(bank: Bank, organisation: str, currency: str) -> None:
-    """Open the account of an organisation; its statements and limits are in ``currency``.  Repeating is harmless."""
+    """Open the account of an organisation; its statements and limits are in ``currency``."""
     now = bank.clock.now()
     with bank.store.transaction() as connection:
         known = tables.organisation(connection, organisation)
@@ -87,7 +93,9 @@ def open_account(bank: Bank, organisation: str, currency: str) -> None:
             connection.execute(tables.ORGANISATION.insert().values(values))
             bank.note(connection, "account.opened", now, organisation=organisation)
         elif known.currency != currency:
-            raise Misuse("other-currency", "the account stands in another currency", organisation=organisation)
+            raise Misuse(
+                "other-currency", "the account stands in another currency", organisation=organisation
+            )
 
 
 def appoint_manager(
@@ -123,7 +131,6 @@ def issue_card(
     brand: str,
     prefix: str,
     origin: str,
-    agreement_chain: Sequence[Certificate] = (),
 ) -> IssuedCard:
     """A card for one buyer of an organisation; ``key`` is C's public key or a request for it.
 
@@ -147,7 +154,7 @@ def issue_card(
         "issuer": bank.name,
         "signing": b64u(bank.signer.certificate.der),
         "agreement": b64u(bank.opener.certificate.der),
-        "chain": [b64u(one.der) for one in agreement_chain or bank.signer.chain],
+        "chain": [b64u(one.der) for one in bank.signer.chain],
         "origin": origin,
     }
     CARD.check(record)
@@ -164,7 +171,9 @@ def issue_card(
         }
         connection.execute(tables.CARD.insert().values(values))
         bank.note(connection, "card.issued", now, holder=certificate.id, organisation=organisation)
-    return IssuedCard(certificate=certificate, card=Card(pan=pan, expiry=expiry, pan_secret=secret), record=record)
+    return IssuedCard(
+        certificate=certificate, card=Card(pan=pan, expiry=expiry, pan_secret=secret), record=record
+    )
 
 
 def block_card(bank: Bank, holder: str) -> None:

@@ -62,7 +62,10 @@ def check_controls(controls: Document) -> None:
     if len(set(holders)) != len(holders):
         raise Refusal("bad-controls", "a card-holder is named once")
     for said in controls["holders"]:
-        if min(parse_amount(said[member], controls["currency"]) for member in ("perPurchase", "perPeriod")) < 0:
+        if (
+            min(parse_amount(said[member], controls["currency"]) for member in ("perPurchase", "perPeriod"))
+            < 0
+        ):
             raise Refusal("bad-controls", "a limit is not negative")
 
 

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from e2s.commerce.order import LINE, VAT
-from e2s.crypto.forms import Form, amount, digest, instant, integer, list_of, octets, octets_max, record, text, token
+from e2s.crypto.forms import (
+    Form,
+    amount,
+    digest,
+    instant,
+    integer,
+    list_of,
+    octets,
+    octets_max,
+    record,
+    text,
+    token,
+)
 
 _HOLDER = record(
     {
@@ -17,11 +29,18 @@ _HOLDER = record(
 )
 CONTROLS = Form(
     "e2s/1/controls",
-    {"organisation": text(200), "n": integer(1, 2**31), "currency": token, "holders": list_of(_HOLDER, 200, 0)},
+    {
+        "organisation": text(200),
+        "n": integer(1, 2**31),
+        "currency": token,
+        "holders": list_of(_HOLDER, 200, 0),
+    },
     trade=False,
 )
 CONTROLS_TAKEN = Form("e2s/1/controls-taken", {"n": integer(1, 2**31), "controls": digest}, trade=False)
-STATEMENT_REQUEST = Form("e2s/1/statement-request", {"organisation": text(200), "n": integer(1, 2**31)}, trade=False)
+STATEMENT_REQUEST = Form(
+    "e2s/1/statement-request", {"organisation": text(200), "n": integer(1, 2**31)}, trade=False
+)
 _ENTRY = record(
     {
         "trade": octets(16),

@@ -39,8 +39,12 @@ class Use:
 
 
 def used(uses: Iterable[Use], since: datetime) -> Decimal:
-    """What counts against a period that began at ``since``: every live hold, and captures decided after it."""
+    """What counts against a period that began at ``since``: live holds, and captures decided after it."""
     return sum(
-        (use.amount for use in uses if use.state in LIVE or (use.state == "captured" and use.decided > since)),
+        (
+            use.amount
+            for use in uses
+            if use.state in LIVE or (use.state == "captured" and use.decided > since)
+        ),
         Decimal(0),
     )

@@ -17,31 +17,27 @@ from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
 from e2s.base.wire import Document
-from e2s.commerce.acts import draft, over_exactly, quoted, received
+from e2s.commerce.acts import draft, over_exactly, received
 from e2s.commerce.bankcard import store as tables
-from e2s.commerce.bankcard.bank import Bank, ds_of, found, names_in
+from e2s.commerce.bankcard.bank import Bank, found
 from e2s.commerce.bankcard.cards import same_card
 from e2s.commerce.bankcard.controls import Wanted, fault, parameters_of, period_start
 from e2s.commerce.bankcard.holds import used
-from e2s.commerce.payment.documents import AUTH, DECISION, INQUIRY, INQUIRY_ANSWER, ISSUE, PAY, PI, REVERSE, SI
+from e2s.commerce.bankcard.voids import VOID, entomb, payment_values, void_document
+from e2s.commerce.payment.documents import AUTH, DECISION, ISSUE, PAY, PI, REVERSE, SI
 from e2s.commerce.payment.doors import opened, opened_parcel
-from e2s.commerce.payment.dual_signature import check_amount, check_authorisation, names_of, same_payment, until_of
+from e2s.commerce.payment.dual_signature import (
+    check_amount,
+    check_authorisation,
+    names_of,
+    same_payment,
+    until_of,
+)
 from e2s.commerce.payment.instructions import check_payment_instruction, read_instruction
 from e2s.commerce.payment.tables import ISSUER
 from e2s.commerce.steps import follow
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, act_id, read_act, read_parcel
-
-#: What an inquiry is told of each state; a payment that is declined shows its decision besides.
-TOLD = {
-    "held": "held",
-    "expired": "held",
-    "captured": "captured",
-    "void": "void",
-    "closed": "void",
-    "declined": "declined",
-}
-_VOID = frozenset({"void", "closed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +79,9 @@ class Authorisations:
         items = read_parcel(parcel, "e2s/1/authiss")
         if len(items) != 3:
             raise Refusal("bad-parcel", "the parcel holds issue, PI and SI")
-        issue = over_exactly(received(items[0], ISSUE, trust=bank.trust, to=bank.name, role="gateway", at=now), 1)
+        issue = over_exactly(
+            received(items[0], ISSUE, trust=bank.trust, to=bank.name, role="gateway", at=now), 1
+        )
         auth = over_exactly(
             received(issue.inner(), AUTH, trust=bank.trust, to=bank.name, role="merchant-payment", at=now), 1
         )
@@ -123,7 +121,11 @@ class Authorisations:
         return si_octets, ""
 
     def _check_card(self, card: sa.Row[Any] | None, pi: Document) -> None:
-        if card is None or not same_card(self._pan_key, card.pan_mac, pi["pan"]) or card.expiry != pi["expiry"]:
+        if (
+            card is None
+            or not same_card(self._pan_key, card.pan_mac, pi["pan"])
+            or card.expiry != pi["expiry"]
+        ):
             raise Refusal("other-card", "the card is not the one that the bank gave to this card-holder")
 
     def _decide(self, asked: Asked, si: bytes | None, reason: str, now: datetime) -> None:
@@ -143,7 +145,9 @@ class Authorisations:
             tables.add_payment(
                 connection,
                 {
-                    **payment_values(ds, card.organisation, asked.auth.certificate.name, asked.gateway_name, now),
+                    **payment_values(
+                        ds, card.organisation, asked.auth.certificate.name, asked.gateway_name, now
+                    ),
                     "state": step.state,
                     "auth_id": asked.auth.id,
                     "si": si,
@@ -153,7 +157,9 @@ class Authorisations:
                     "decision_id": act_id(document, ()),
                 },
             )
-            bank.note(connection, f"payment.{step.state}", now, xid=ds.document["xid"], reason=reason or "approved")
+            bank.note(
+                connection, f"payment.{step.state}", now, xid=ds.document["xid"], reason=reason or "approved"
+            )
 
     def _against(
         self, connection: sa.Connection, asked: Asked, card: sa.Row[Any], si: bytes | None, now: datetime
@@ -207,21 +213,23 @@ class Authorisations:
             row = found(tables.payment(connection, holder, xid))
         if row.ds_id != ds.id:
             raise Refusal("xid-reused", "this transaction was ordered by another dual signature")
-        if row.state not in _VOID and (row.claim_until is None or format_instant(now) < row.claim_until):
+        if row.state not in VOID and (row.claim_until is None or format_instant(now) < row.claim_until):
             return self.bank.word(holder, xid, "decision")
         with self.bank.store.transaction() as connection:
             tables.age(connection, now)
             row = found(tables.payment(connection, holder, xid))
-            if row.state in _VOID and row.voided_doc is None:
+            if row.state in VOID and row.voided_doc is None:
                 void_document(self.bank, connection, row, "void", now)
-        return self.bank.word(holder, xid, "voided" if row.state in _VOID else "decision")
+        return self.bank.word(holder, xid, "voided" if row.state in VOID else "decision")
 
     # ------------------------------------------------------------------ Reversal by the gateway
 
     def reverse(self, octets: bytes) -> bytes:
         """S_G<reverse; DS> -> Decision: void, unless the payment was already decided otherwise."""
         bank, now = self.bank, self.bank.clock.now()
-        act = over_exactly(received(octets, REVERSE, trust=bank.trust, to=bank.name, role="gateway", at=now), 1)
+        act = over_exactly(
+            received(octets, REVERSE, trust=bank.trust, to=bank.name, role="gateway", at=now), 1
+        )
         ds = self._dual_signature(act.inner(), now)
         if act.certificate.id != ds.document["gateway"]:
             raise Refusal("other-gateway", "the dual signature goes through another gateway")
@@ -234,99 +242,11 @@ class Authorisations:
                 raise Refusal("xid-reused", "this transaction was ordered by another dual signature")
             step = follow(ISSUER, row.state if row is not None else "none", "reverse")
             if row is None:
-                entomb(bank, connection, ds, now, gateway=act.certificate.name)
+                entomb(connection, ds, now, gateway=act.certificate.name)
             elif step.state != row.state:
                 tables.change_payment(connection, holder, xid, {"state": step.state})
             row = found(tables.payment(connection, holder, xid))
-            if row.state in _VOID and row.voided_doc is None:
+            if row.state in VOID and row.voided_doc is None:
                 void_document(bank, connection, row, "reversed", now)
             bank.note(connection, "payment.reversal", now, xid=xid, state=row.state)
-        return bank.word(holder, xid, "voided" if row.state in _VOID else "decision")
-
-    # ------------------------------------------------------------------ Inquiry by the card-holder
-
-    def inquire(self, envelope: bytes) -> bytes:
-        """E_I{S_C<inquiry; DS>} -> S_I<inquiry-answer; Decision?>.
-
-        Asked after the dual signature's ``until`` about a payment never heard of, the bank writes a void
-        that lasts, whatever its clock shows later.
-        """
-        bank, now = self.bank, self.bank.clock.now()
-        octets = opened(envelope, bank.opener, oids.ACT)
-        act = over_exactly(received(octets, INQUIRY, trust=bank.trust, to=bank.name, role="card-holder", at=now), 1)
-        ds = quoted(act.inner(), PAY, by=act.certificate.id)
-        if bank.name not in ds.document["to"] or ds.document["issuer"] != bank.id:
-            raise Refusal("other-issuer", "the dual signature draws on another bank")
-        same_payment(act.document, {"xid": ds.document["xid"], "ds": ds.id, "trade": ds.document["trade"]})
-        holder, xid = ds.certificate.id, ds.document["xid"]
-        with bank.store.transaction() as connection:
-            tables.age(connection, now)
-            row = tables.payment(connection, holder, xid)
-            if row is None:
-                late = now >= until_of(ds)
-                step = follow(ISSUER, "none", "inquiry-late" if late else "inquiry-early")
-                if step.state == "void":
-                    entomb(bank, connection, ds, now)
-                told = TOLD.get(step.state, "none")
-            elif row.ds_id != ds.id:
-                raise Refusal("xid-reused", "this transaction was ordered by another dual signature")
-            else:
-                told = TOLD[follow(ISSUER, row.state, "inquiry").state]
-            bank.note(connection, "payment.inquiry", now, xid=xid, told=told)
-        decided = row is not None and row.decision_doc is not None and told != "void"
-        over = (bank.word(holder, xid, "decision"),) if decided else ()
-        answer = draft(
-            INQUIRY_ANSWER,
-            by=bank.signer.certificate,
-            to=[ds.certificate.name],
-            at=now,
-            until=bank.terms.of(now)[1],
-            trade=ds.document["trade"],
-            xid=xid,
-            ds=ds.id,
-            inquiry=act.id,
-            state=told,
-        )
-        return bank.sign(wire.encode(answer), over)
-
-
-def entomb(bank: Bank, connection: sa.Connection, ds: Act, now: datetime, *, gateway: str = "") -> None:
-    """Write the lasting void of a payment that was never asked for; its holder must have a card here."""
-    card = tables.card(connection, ds.certificate.id)
-    if card is None:
-        raise Refusal("unknown-card", "the bank gave no card to this card-holder")
-    merchant_name, gateway_name = ds.document["to"][0], ds.document["to"][1]
-    values = payment_values(ds, card.organisation, merchant_name, gateway or gateway_name, now)
-    tables.add_payment(connection, {**values, "state": "void"})
-
-
-def payment_values(ds: Act, organisation: str, merchant: str, gateway: str, now: datetime) -> dict[str, Any]:
-    """The members of a payment that its dual signature gives."""
-    said = ds.document
-    return {
-        "organisation": organisation,
-        "trade": said["trade"],
-        "part": said["part"],
-        "ds_id": ds.id,
-        "ds": ds.octets,
-        **{name: value for name, value in names_of(ds).items() if name != "ds"},
-        "merchant_name": merchant,
-        "gateway_name": gateway,
-        "decided": format_instant(now),
-    }
-
-
-def void_document(bank: Bank, connection: sa.Connection, row: sa.Row[Any], reason: str, now: datetime) -> None:
-    """Commit the document of the Decision with result ``void``."""
-    document = draft(
-        DECISION,
-        by=bank.signer.certificate,
-        to=[row.gateway_name, row.merchant_name, ds_of(row).certificate.name],
-        at=now,
-        until=bank.terms.of(now)[1],
-        trade=row.trade,
-        **names_in(row),
-        result="void",
-        reason=reason,
-    )
-    tables.change_payment(connection, row.holder, row.xid, {"voided_doc": wire.encode(document)})
+        return bank.word(holder, xid, "voided" if row.state in VOID else "decision")

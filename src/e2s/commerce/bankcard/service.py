@@ -1,4 +1,4 @@
-"""The issuing bank's component: six doors to acts, and time that passes."""
+"""The issuing bank's component: seven doors to acts, and time that passes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from e2s.commerce.bankcard import store as tables
 from e2s.commerce.bankcard.accounts import Accounts
 from e2s.commerce.bankcard.bank import Bank
 from e2s.commerce.bankcard.capture import Captures
+from e2s.commerce.bankcard.inquiry import Inquiries
 from e2s.commerce.bankcard.issuer import Authorisations
 from e2s.commerce.payment.doors import PostDoors, Refusals
 
@@ -25,7 +26,7 @@ class Issuer:
                 "/payment/reverse-unanswered": authorisations.reverse,
                 "/payment/capture": captures.capture,
                 "/payment/reverse": captures.reverse,
-                "/inquiry": authorisations.inquire,
+                "/inquiry": Inquiries(bank).inquire,
                 "/controls": accounts.take_controls,
                 "/statement": accounts.give_statement,
             },

@@ -1,4 +1,4 @@
-"""A statement lists each capture once, under numbers without gaps, each naming the one before (6.2.2 step 10).
+"""A statement lists each capture once; its number has no gap, and it names the one before (6.2.2 step 10).
 
 Totals and the VAT report follow from the entries, entry by entry from the lines that the card-holder
 signed; bank and purchasing manager compute them by the same rules.

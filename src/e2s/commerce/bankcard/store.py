@@ -113,7 +113,7 @@ OUTBOX = Outbox(outbox_table(TABLES))
 
 
 def age(connection: sa.Connection, at: datetime) -> None:
-    """Let time pass: held becomes expired, expired closed; what has passed stays so if a clock is set back."""
+    """Let time pass: held becomes expired, expired closed; a clock set back undoes nothing."""
     now = format_instant(at)
     state = PAYMENT.c.state
     connection.execute(
@@ -129,7 +129,9 @@ def ageing_due(connection: sa.Connection, at: datetime) -> bool:
     now = format_instant(at)
     held = sa.and_(PAYMENT.c.state == "held", PAYMENT.c.hold_until <= now)
     expired = sa.and_(PAYMENT.c.state == "expired", PAYMENT.c.claim_until <= now)
-    return connection.execute(sa.select(PAYMENT.c.seq).where(sa.or_(held, expired)).limit(1)).first() is not None
+    return (
+        connection.execute(sa.select(PAYMENT.c.seq).where(sa.or_(held, expired)).limit(1)).first() is not None
+    )
 
 
 def payment(connection: sa.Connection, holder: str, xid: str) -> sa.Row[Any] | None:
@@ -207,7 +209,9 @@ def statement(connection: sa.Connection, name: str, n: int) -> sa.Row[Any] | Non
 
 def last_statement(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
     """The organisation's newest statement."""
-    query = sa.select(STATEMENT).where(STATEMENT.c.organisation == name).order_by(STATEMENT.c.n.desc()).limit(1)
+    query = (
+        sa.select(STATEMENT).where(STATEMENT.c.organisation == name).order_by(STATEMENT.c.n.desc()).limit(1)
+    )
     return connection.execute(query).one_or_none()
 
 

@@ -110,7 +110,9 @@ class Asking:
         if result == "approved":
             hold, claim = decision.document.get("holdUntil"), decision.document.get("claimUntil")
             if not hold or not claim or parse_instant(hold) > parse_instant(claim):
-                raise Refusal("bad-document", "an approval says until when it holds", component=till.component)
+                raise Refusal(
+                    "bad-document", "an approval says until when it holds", component=till.component
+                )
         return authres, decision
 
     def _refused(self, row: sa.Row[Any], answer: Act, auth_id: str, ds: Act, now: datetime) -> None:

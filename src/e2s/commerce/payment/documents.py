@@ -75,8 +75,8 @@ SI = Form(
 )
 LI = Form(
     "e2s/1/LI",
-    {**_READERS, "xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1), "amount": amount,
-     "currency": token, "oi": digest, "delivery": digest},
+    {**_READERS, "xid": _XID, "cid": digest, "n": integer(1, 1000), "lines": list_of(LINE, 400, 1),
+     "amount": amount, "currency": token, "oi": digest, "delivery": digest},
     envelope=False,
 )  # fmt: skip
 
@@ -117,7 +117,9 @@ DECISION = Form(
 AUTHRES = Form("e2s/1/authres", {**_NAMES, "req": digest, "result": one_of("approved", "declined", "void")})
 AUTHRES_REFUSED = Form("e2s/1/authres-refused", {"xid": _XID, "ds": digest, "req": digest, "merchant": digest,
                                                 "rule": token})  # fmt: skip
-PRES = Form("e2s/1/pres", {"xid": _XID, "ds": digest, "result": one_of("approved", "declined", "void", "pending")})
+PRES = Form(
+    "e2s/1/pres", {"xid": _XID, "ds": digest, "result": one_of("approved", "declined", "void", "pending")}
+)
 AUTHREV = Form("e2s/1/authrev", {"xid": _XID, "n": integer(1, 1000), "amount": amount, "currency": token,
                                  "reason": text(200)})  # fmt: skip
 REVERSED = Form("e2s/1/reversed", {**_NAMES, "req": digest, "result": one_of("void", "captured", "closed")})
@@ -146,7 +148,7 @@ FORMS = {
 
 
 def instruction_digest(instruction: wire.Document) -> bytes:
-    """hX = SHA-256("e2s/1 X" ‖ canonical X), 32 bytes; X's salt keeps it from being guessed."""
+    """The salted digest hX = SHA-256("e2s/1 X" ‖ canonical X), which cannot be guessed for X's salt."""
     label = instruction["type"].replace("/1/", "/1 ")
     return sha256(label.encode() + wire.encode(instruction)).digest()
 
@@ -157,5 +159,5 @@ def transaction_id(cid: str, buyer_nonce: bytes, merchant_nonce: bytes) -> bytes
 
 
 def pan_commitment(pan_secret: bytes, pan: str) -> bytes:
-    """panCommit of the card-holder's certificate, 32 bytes (section 1, key C)."""
+    """The commitment (panCommit) of the card-holder's certificate, 32 bytes (section 1, key C)."""
     return sha256(b"e2s/1 pan" + pan_secret + pan.encode()).digest()

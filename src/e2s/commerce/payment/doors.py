@@ -45,7 +45,9 @@ class Refusals:
             with store.transaction() as connection:
                 for rule, times in sorted(counts.items()):
                     facts: dict[str, Fact] = {"rule": rule, "times": times}
-                    event = Event(kind="refused", at=at, component=self._component, outcome="refused", facts=facts)
+                    event = Event(
+                        kind="refused", at=at, component=self._component, outcome="refused", facts=facts
+                    )
                     outbox.sink(connection).append(event)
 
 
@@ -75,7 +77,7 @@ class PostDoors:
 
 
 def opened(envelope: bytes, opener: Opener, content_type: str) -> bytes:
-    """The content sealed to us, of the kind that this door expects; raises ``bad-envelope`` or ``not-for-me``."""
+    """The content sealed to us, of the kind expected here; raises ``bad-envelope`` or ``not-for-me``."""
     found, content = open_sealed(envelope, opener)
     if found != content_type:
         raise Refusal("bad-envelope", "the envelope holds something else", expected=content_type)

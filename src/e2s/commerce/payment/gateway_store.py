@@ -55,7 +55,9 @@ def add_authorisation(connection: sa.Connection, values: Mapping[str, Any]) -> N
     connection.execute(AUTHORISATION.insert().values(**values))
 
 
-def advance(connection: sa.Connection, merchant: str, xid: str, state: str, values: Mapping[str, Any]) -> bool:
+def advance(
+    connection: sa.Connection, merchant: str, xid: str, state: str, values: Mapping[str, Any]
+) -> bool:
     """Set members if the authorisation still is in ``state``; whether it was."""
     mine = (AUTHORISATION.c.merchant == merchant, AUTHORISATION.c.xid == xid, AUTHORISATION.c.state == state)
     return connection.execute(AUTHORISATION.update().where(*mine).values(**values)).rowcount == 1
@@ -63,7 +65,9 @@ def advance(connection: sa.Connection, merchant: str, xid: str, state: str, valu
 
 def undecided(connection: sa.Connection, most: int = 200) -> list[tuple[str, str]]:
     """Authorisations that wait for the issuer."""
-    query = sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid).where(AUTHORISATION.c.state == "forwarded")
+    query = sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid).where(
+        AUTHORISATION.c.state == "forwarded"
+    )
     rows = connection.execute(query.order_by(AUTHORISATION.c.at).limit(most))
     return [(row.merchant, row.xid) for row in rows]
 

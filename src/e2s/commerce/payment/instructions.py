@@ -76,7 +76,9 @@ def payment_instruction(
     return document
 
 
-def order_information(order: Mapping[str, Any], *, roles: Roles, xid: bytes, cid: str, salt: bytes) -> Document:
+def order_information(
+    order: Mapping[str, Any], *, roles: Roles, xid: bytes, cid: str, salt: bytes
+) -> Document:
     """OI: the contract's lines and sums, for the merchant and later for the issuer."""
     document = {
         "type": OI.type,
@@ -179,9 +181,11 @@ def check_payment_instruction(pi: Document, ds: Document, holder: Certificate) -
 
 
 def commitment_of(certificate: Certificate) -> bytes:
-    """panCommit of a card-holder's certificate; raises :class:`Refusal` ``no-card-commitment``."""
+    """The certificate's panCommit, 32 octets; raises :class:`Refusal` ``no-card-commitment``."""
     try:
-        found = certificate.x509.extensions.get_extension_for_oid(x509.ObjectIdentifier(oids.PAN_COMMIT)).value
+        found = certificate.x509.extensions.get_extension_for_oid(
+            x509.ObjectIdentifier(oids.PAN_COMMIT)
+        ).value
     except x509.ExtensionNotFound as error:
         raise Refusal("no-card-commitment", "the certificate commits to no card number") from error
     octets = found.public_bytes()

@@ -1,4 +1,4 @@
-"""The merchant's payment component speaks for the merchant to the bank, and knows no card number (figure 6.5).
+"""The merchant's payment component speaks to the bank for the merchant; it knows no card number (figure 6.5).
 
 Before P signs a request, the dual signature, hOI and OI are checked against the contract.  Whatever waits
 for the gateway is repeated until the gateway's signed word; no unsigned answer changes anything.
@@ -108,7 +108,9 @@ class Payments:
             known = tables.pinit(connection, asked["cid"], asked["nC"])
         if known is None:
             if all(peer.name != asked["issuer"] for peer in till.issuers.values()):
-                raise Refusal("unknown-issuer", "cards of this bank are not taken here", issuer=asked["issuer"])
+                raise Refusal(
+                    "unknown-issuer", "cards of this bank are not taken here", issuer=asked["issuer"]
+                )
             self._promise(asked, now)
             with till.store.reading() as connection:
                 known = tables.pinit(connection, asked["cid"], asked["nC"])
@@ -202,7 +204,9 @@ class Payments:
             raise Refusal("other-amount", "the dual signature pays another amount than the contract's")
         until = until_of(ordered.ds)
         if now >= until or until > parse_instant(contract["payBy"]):
-            raise Refusal("ds-after-until", "the card-holder's order has lapsed, or lasts beyond the contract's payBy")
+            raise Refusal(
+                "ds-after-until", "the card-holder's order has lapsed, or lasts beyond the contract's payBy"
+            )
         oi = read_instruction(ordered.oi, OI, reader=till.name, digest=said["hOI"])
         check_order_information(oi, said)
         if not same_order(oi, contract):

@@ -1,6 +1,7 @@
 """Only the sender's repeat recovers a lost message: soon at first, then ever more rarely.
 
-What is repeated stands in the tables; how often it was tried is only remembered here, so a start tries at once.
+What is repeated stands in the tables; how often it was tried is only remembered here, so after a start
+all of it is tried at once.
 """
 
 from __future__ import annotations

@@ -30,14 +30,23 @@ class Peer:
 
     def __post_init__(self) -> None:
         """Raises :class:`Misuse` ``bad-peer`` for certificates of another name or role."""
-        if oids.SIGNING[self.role] not in self.signing.ekus or oids.AGREEMENT[self.role] not in self.agreement.ekus:
+        if (
+            oids.SIGNING[self.role] not in self.signing.ekus
+            or oids.AGREEMENT[self.role] not in self.agreement.ekus
+        ):
             raise Misuse("bad-peer", "a peer's certificates are those of its role", role=self.role)
         if self.name not in self.signing.names or self.name not in self.agreement.names:
             raise Misuse("bad-peer", "a peer's certificates carry its name", name=self.name)
 
 
 def seal_to(
-    peer: Peer, content: bytes, content_type: str, *, trust: Trust, at: datetime, random: Callable[[int], bytes]
+    peer: Peer,
+    content: bytes,
+    content_type: str,
+    *,
+    trust: Trust,
+    at: datetime,
+    random: Callable[[int], bytes],
 ) -> bytes:
     """An envelope that only ``peer`` opens; raises :class:`Refusal` when its certificate is not good now."""
     return seal_for(

@@ -24,7 +24,16 @@ PAYMENT: Table = {
     ("reversing", "time-out"): Step("reversing", "authrev"),
     **{
         (state, "preq"): Step(state, "pres", stored=True)
-        for state in ("authorised", "declined", "refused", "capturing", "captured", "unpaid", "reversing", "reversed")
+        for state in (
+            "authorised",
+            "declined",
+            "refused",
+            "capturing",
+            "captured",
+            "unpaid",
+            "reversing",
+            "reversed",
+        )
     },
     ("asking", "preq"): Step("asking", "pending"),
 }
