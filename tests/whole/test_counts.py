@@ -17,7 +17,7 @@ from tests.worlds.whole import LINES, Whole
 
 T = TypeVar("T")
 DOCS = Path(__file__).parents[2] / "docs" / "figures.md"
-KINDS = ("sign", "verify", "agree", "derive", "hop", "commit")
+KINDS = ("sign", "verify", "agree", "stretch", "hop", "commit")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ _WATCHERS: list[Callable[[str, int], None]] = []
 
 
 def count(what: str, times: int = 1) -> None:
-    """Add to the running count of ``what``: sign, verify, agree, derive, hop, commit."""
+    """Add to the running count of ``what``: sign, verify, agree, derive, stretch, hop, commit."""
     _COUNTS[what] += times
     for watcher in _WATCHERS:
         watcher(what, _COUNTS[what])

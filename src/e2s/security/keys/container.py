@@ -53,7 +53,7 @@ class Cost:
 
     def derive(self, phrase: Phrase, salt: bytes) -> bytes:
         """64 octets: the sealing key and the header's MAC key; metered as ``derive``."""
-        meter.count("derive")
+        meter.count("stretch")
         if self.kdf == "argon2id":
             kdf = Argon2id(salt=salt, length=64, iterations=self.passes, lanes=1, memory_cost=self.memory_kib)
             return kdf.derive(phrase.octets)
