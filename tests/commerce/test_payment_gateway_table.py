@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from e2s.base.errors import Refusal, Unreachable
+from e2s.base.http import Handler, Request, Response
 from e2s.commerce.payment import gateway_store as store
 from e2s.commerce.payment.tables import GATEWAY
 from e2s.commerce.steps import events, states
@@ -42,6 +43,12 @@ class Bench:
             with pytest.raises(Unreachable):
                 self.authreq()
             self.restore()
+        elif state == "reversing":
+            self.reach("forwarded")
+            self.cut()
+            self.until()
+            self.restore()
+            self.market.clock.forward(minutes=2)
         elif state == "decided":
             self.answer = self.authreq()
         assert self.state() == state
@@ -71,7 +78,7 @@ class Bench:
     decision = time_out
 
     def until(self) -> None:
-        self.market.clock.at = self.made.until
+        self.market.clock.at = max(self.market.clock.at, self.made.until)
         self.market.gateway.tick()
 
     def approval(self) -> bytes:
@@ -97,7 +104,7 @@ class Bench:
         return [request.path for origin, request, _ in self.seen if origin == ISSUER]
 
 
-ANSWERS = {"authiss": "authres", "authres": "authres", "authres-refused": "authres-refused",
+ANSWERS = {"authiss": "authres", "reverse": "authres", "authres": "authres", "authres-refused": "authres-refused",
            "capreq": "capres", "authrev": "revres"}  # fmt: skip
 DOORS = {"authiss": "/payment/issue", "reverse": "/payment/reverse-unanswered", "capreq": "/payment/capture",
          "authrev": "/payment/reverse"}  # fmt: skip
@@ -114,7 +121,7 @@ def test_cell(market: Market, state: str, event: str):
         assert (bench.state(), bench.asked()) == (state, [])
     elif step is None and event == "authreq-bad":
         # the merchant's word is the same, so its stored answer comes; what is sealed beside it no longer counts
-        if state == "forwarded":
+        if state in {"forwarded", "reversing"}:
             assert bench.happen(event).type == "e2s/1/authres"
         else:
             first = bench.authreq().octets
@@ -133,8 +140,8 @@ def test_cell(market: Market, state: str, event: str):
         if step.stored:
             assert bench.asked() == []
             assert bench.happen(event).octets == act.octets
-        # once asked, the issuer answers at once: what was forwarded is decided
-        assert bench.state() == ("decided" if step.state == "forwarded" else step.state)
+        # once asked, the issuer answers at once: what was forwarded or is being reversed is decided
+        assert bench.state() == ("decided" if step.state in {"forwarded", "reversing"} else step.state)
 
 
 def test_forwarded_stays_until_the_issuer_answers(market: Market):
@@ -168,6 +175,27 @@ def test_after_until_what_was_never_answered_is_reversed(market: Market):
     market.clock.at = bench.made.until
     answer = bench.authreq()
     assert answer.document["result"] == "void"
+    assert bench.made.inquire().document["state"] == "void"
+
+
+def test_an_approval_under_way_does_not_count_once_a_reversal_has_left(market: Market):
+    """The approval is late, the reversal overtakes it: were it believed, goods would leave unpaid."""
+    bench = Bench(market)
+
+    def overtaken(origin: str, request: Request, deliver: Handler) -> Response:
+        late = deliver(request)
+        if request.path == "/payment/issue":
+            market.exchange.faults.remove(overtaken)
+            market.exchange.faults.append(lost := drop_answer(to("/payment/reverse-unanswered")))
+            bench.until()
+            market.exchange.faults.remove(lost)
+        return late
+
+    market.exchange.faults.append(overtaken)
+    with pytest.raises(Unreachable):
+        bench.authreq()
+    assert bench.state() == "reversing"
+    assert bench.authreq().document["result"] == "void"
     assert bench.made.inquire().document["state"] == "void"
 
 

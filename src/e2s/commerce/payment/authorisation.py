@@ -162,13 +162,13 @@ class Authorising:
             return bytes(row.answer)
         key = (merchant, xid)
         try:
-            decision = self._ask(row, now)
+            state, decision = self._ask(row, now)
         except E2SError:
             self.patience.failed(key, now)
             raise
         self.patience.done(key)
         auth = read_act(row.auth)
-        step = follow(GATEWAY, row.state, "decision")
+        step = follow(GATEWAY, state, "decision")
         answer = self._authres(auth, decision, now)
         values = {
             "state": step.state,
@@ -177,22 +177,25 @@ class Authorising:
             "answer_id": read_act(answer).id,
         }
         with acquirer.store.transaction() as connection:
-            if tables.advance(connection, merchant, xid, row.state, values):
+            if tables.advance(connection, merchant, xid, state, values):
                 self.acquirer.note(
                     connection, "payment.decided", now, xid=xid, result=decision.document["result"]
                 )
                 return answer
             row = known(tables.authorisation(connection, merchant, xid))
+        if row.answer is None:
+            raise Unreachable("undecided", "a reversal is under way: only the answer to it counts now")
         return bytes(row.answer)
 
-    def _ask(self, row: sa.Row[Any], now: datetime) -> Act:
-        """AuthIss, or after ``until`` the reversal, to the issuer; its decision about this payment."""
+    def _ask(self, row: sa.Row[Any], now: datetime) -> tuple[str, Act]:
+        """AuthIss, or after ``until`` the reversal, to the issuer: the state asked in, and its decision."""
         acquirer = self.acquirer
         auth = read_act(row.auth)
         ds = auth.inner()
         issuer = self.acquirer.issuer_of(ds)
         try:
-            if follow(GATEWAY, row.state, "until" if now >= until_of(ds) else "time-out").send == "reverse":
+            step = follow(GATEWAY, row.state, "until" if now >= until_of(ds) else "time-out")
+            if step.send == "reverse":
                 octets = post(
                     acquirer.exchange, issuer, "/payment/reverse-unanswered", self._reversal(row, ds, now)
                 )
@@ -204,7 +207,7 @@ class Authorising:
             raise Unreachable(
                 "issuer-refused", "the issuer gave no signed word", rule=refusal.rule
             ) from refusal
-        return self.acquirer.issuers_word(octets, DECISION, ds, issuer, now)
+        return step.state, self.acquirer.issuers_word(octets, DECISION, ds, issuer, now)
 
     def _authiss(self, row: sa.Row[Any], auth: Act, issuer: Peer, now: datetime) -> bytes:
         acquirer = self.acquirer
@@ -215,7 +218,7 @@ class Authorising:
         return self.acquirer.seal(issuer, parcel, oids.PLAIN_PARCEL, now)
 
     def _reversal(self, row: sa.Row[Any], ds: Act, now: datetime) -> bytes:
-        """S_G<reverse; DS>, its document committed before."""
+        """S_G<reverse; DS>, its document and the state *reversing* committed before it leaves."""
         acquirer = self.acquirer
         octets = row.reverse_doc
         if octets is None:
@@ -232,7 +235,10 @@ class Authorising:
             )
             octets = wire.encode(document)
             with acquirer.store.transaction() as connection:
-                tables.advance(connection, row.merchant, row.xid, row.state, {"reverse_doc": octets})
+                step = follow(GATEWAY, row.state, "until")
+                values = {"state": step.state, "reverse_doc": octets}
+                if not tables.advance(connection, row.merchant, row.xid, "forwarded", values):
+                    raise Unreachable("undecided", "the payment moved on while it was looked at")
                 self.acquirer.note(connection, "payment.reversal", now, xid=row.xid)
         document = wire.decode(octets)
         return sign_act(document, [ds.octets], acquirer.signer, parse_instant(document["at"]))

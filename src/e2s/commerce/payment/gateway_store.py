@@ -66,7 +66,7 @@ def advance(
 def undecided(connection: sa.Connection, most: int = 200) -> list[tuple[str, str]]:
     """Authorisations that wait for the issuer."""
     query = sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid).where(
-        AUTHORISATION.c.state == "forwarded"
+        AUTHORISATION.c.state.in_(("forwarded", "reversing"))
     )
     rows = connection.execute(query.order_by(AUTHORISATION.c.at).limit(most))
     return [(row.merchant, row.xid) for row in rows]

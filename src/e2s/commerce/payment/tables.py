@@ -43,8 +43,11 @@ GATEWAY: Table = {
     ("none", "authreq-bad"): Step("refused", "authres-refused"),
     ("forwarded", "authreq"): Step("forwarded", "authiss"),
     ("forwarded", "time-out"): Step("forwarded", "authiss"),
-    ("forwarded", "until"): Step("forwarded", "reverse"),
+    # Once a reversal has left, an approval under way before it is no answer any more: the issuer voids.
+    ("forwarded", "until"): Step("reversing", "reverse"),
     ("forwarded", "decision"): Step("decided", "authres"),
+    **{("reversing", event): Step("reversing", "reverse") for event in ("authreq", "time-out", "until")},
+    ("reversing", "decision"): Step("decided", "authres"),
     ("refused", "authreq"): Step("refused", "authres-refused", stored=True),
     ("decided", "authreq"): Step("decided", "authres", stored=True),
     ("decided", "capreq"): Step("decided", "capreq"),
