@@ -22,6 +22,7 @@ from e2s.community.demo import new_community
 from e2s.community.making import Tools
 from e2s.community.running import DRILL, place_of
 from e2s.network.sessions.client import HttpExchange
+from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase, phrase_from_file
 from tests.worlds.whole import CHEAP, CSV, LINES
 
@@ -33,10 +34,10 @@ PATIENCE = 1200
 class Running:
     """Processes of all components but people's; the wallet works in the test's own process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cost: Cost = CHEAP) -> None:
         self.community, self.home = new_community(folder)
         self.clock = SystemClock()
-        tools = Tools(clock=self.clock, random=secrets.token_bytes, cost=CHEAP)
+        tools = Tools(clock=self.clock, random=secrets.token_bytes, cost=cost)
         founding.found(self.community, self.home, tools, lambda _line: None)
         self.exchange = HttpExchange(anchors=self.home.root.read_bytes())
         self.names = [c.name for c in self.community.components.values() if not c.person]
@@ -53,7 +54,9 @@ class Running:
         if drill:
             os.environ[DRILL] = drill
         try:
-            processes.start(self.community, self.home, self.home.file, self.exchange, lambda _line: None, names)
+            processes.start(
+                self.community, self.home, self.home.file, self.exchange, lambda _line: None, names
+            )
         finally:
             os.environ.pop(DRILL, None)
 
@@ -166,8 +169,8 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    world = Running(folder)
+def running(folder: Path, *, cost: Cost = CHEAP) -> Iterator[Running]:
+    world = Running(folder, cost=cost)
     try:
         yield world
     finally:
