@@ -41,7 +41,11 @@ def _add_one(database: Database) -> None:
 
 
 def test_writers_never_both_read_the_old_value(database: Database) -> None:
-    threads = [threading.Thread(target=lambda: [_add_one(database) for _ in range(25)]) for _ in range(4)]
+    def add_many() -> None:
+        for _ in range(25):
+            _add_one(database)
+
+    threads = [threading.Thread(target=add_many) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -51,7 +55,7 @@ def test_writers_never_both_read_the_old_value(database: Database) -> None:
 
 
 def test_an_act_that_raises_leaves_no_effect_and_no_event(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as connection:
+    with pytest.raises(ZeroDivisionError), database.transaction() as connection:  # noqa: PT012 - the act
         connection.execute(COUNT.insert().values(n=1))
         OUTBOX.sink(connection).append(Event(kind="test", at=AT, component="c"))
         _ = 1 // 0

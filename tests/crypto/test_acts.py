@@ -50,7 +50,7 @@ def test_an_act_reads_back(kind):
     assert read.doc_octets == encode(document(kind))
     assert (read.octets, read.over, read.type, read.at) == (octets, (), "e2s/1/offer", AT)
     assert read.certificate == party(kind).certificate
-    assert read.id == acts.act_id(document(kind), ()) == acts.digest_id(read.signed.content)
+    assert read.id == acts.act_id(document(kind), ()) == acts.digest_id(read.signed.octets)
 
 
 def test_acts_nest_octet_by_octet():
@@ -223,9 +223,9 @@ def test_parcels_have_one_form():
     ):
         with pytest.raises(Refusal, match=rule):
             acts.read_parcel(wrong, "e2s/1/preq")
-    for wrong in ([], [b""] * 17):
+    for items in ([], [b""] * 17):
         with pytest.raises(Misuse):
-            acts.write_parcel("e2s/1/preq", wrong)
+            acts.write_parcel("e2s/1/preq", items)
 
 
 @given(st.binary(max_size=200))

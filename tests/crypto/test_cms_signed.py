@@ -224,9 +224,9 @@ def test_certificate_swapped(limits):
     """Another certificate for the same key, with the same issuer and serial number, does not take over."""
     own = party("p256")
     tree = Tree(message())
-    twin = parse(own.certificate.der)
-    twin[0][1][0][1][5] = parse(new_party("thief", own.key).certificate.der)[0][1][0][1][5]
-    twin = unparse(twin)
+    forged = parse(own.certificate.der)
+    forged[0][1][0][1][5] = parse(new_party("thief", own.key).certificate.der)[0][1][0][1][5]
+    twin = unparse(forged)
     assert Certificate.read(twin).issuer_and_serial == own.certificate.issuer_and_serial
     members = sorted([twin, own.issuer.der])
     tree.certificates[1] = [parse(one)[0] for one in members]

@@ -72,7 +72,7 @@ def test_altered_stamp(clockwork):
 
 
 def test_act_as_a_stamp(clockwork):
-    info = stamps.read_token(token_of(clockwork)).signed.content
+    info = stamps.read_token(token_of(clockwork)).signed.octets
     with pytest.raises(Refusal, match="bad-stamp"):
         stamps.read_token(cms.sign(info, oids.ACT, clockwork.signer, AT))
 

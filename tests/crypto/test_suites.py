@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -42,10 +43,15 @@ def test_a_suite_is_permitted_at_both_ends():
 
 
 def test_the_table_names_known_suites_only():
-    known = {"signature": suites.SIGNATURES, "sealing": suites.SEALINGS, "session": suites.SESSIONS}
-    for kind, rows in suites.POLICY.items():
+    known: dict[suites.Kind, Any] = {
+        "signature": suites.SIGNATURES,
+        "sealing": suites.SEALINGS,
+        "session": suites.SESSIONS,
+    }
+    for kind, all_names in known.items():
+        rows = suites.POLICY[kind]
         for names in rows.values():
-            assert set(names) <= set(known[kind])
+            assert set(names) <= set(all_names)
             assert len(set(names)) == len(names) > 0
         assert suites.permitted(kind, "DE", "FR") == rows["*"]
 

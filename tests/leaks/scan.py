@@ -149,7 +149,7 @@ def _cells(path: Path) -> Iterator[bytes]:
     try:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for name in names:
-            for row in connection.execute(f'SELECT * FROM "{name}"'):  # noqa: S608 - the name is the file's own
+            for row in connection.execute(f'SELECT * FROM "{name}"'):
                 for cell in row:
                     if isinstance(cell, (bytes, str)):
                         yield cell if isinstance(cell, bytes) else cell.encode()

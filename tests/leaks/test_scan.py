@@ -49,7 +49,9 @@ def test_a_card_number_is_found(tmp_path: Path, how: str) -> None:
 def test_a_value_split_over_database_pages_is_found(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "data.db")
     connection.execute("CREATE TABLE t (a BLOB)")
-    connection.execute("INSERT INTO t VALUES (?)", (base64.b64encode(os.urandom(4090) + PAN + os.urandom(9000)),))
+    connection.execute(
+        "INSERT INTO t VALUES (?)", (base64.b64encode(os.urandom(4090) + PAN + os.urandom(9000)),)
+    )
     connection.commit()
     connection.close()
     assert leaks(tmp_path, Haystack({PAN: "card number"}))

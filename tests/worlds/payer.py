@@ -12,6 +12,7 @@ from e2s.base.instants import format_instant
 from e2s.base.wire import Document, b64u, unb64u
 from e2s.commerce import order
 from e2s.commerce.acts import draft
+from e2s.commerce.delivery import DELIVERY
 from e2s.commerce.payment import documents as forms
 from e2s.commerce.payment.documents import transaction_id
 from e2s.commerce.payment.dual_signature import names_of, pay_document
@@ -23,7 +24,6 @@ from e2s.commerce.payment.instructions import (
     order_information,
     payment_instruction,
 )
-from e2s.commerce.purchasing.documents import DELIVERY
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, digest_id, read_act, sign_act, write_parcel
 from e2s.crypto.cms import open_sealed

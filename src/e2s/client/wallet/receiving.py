@@ -20,8 +20,8 @@ from e2s.client.wallet.paying import Paying
 from e2s.client.wallet.shopping import octets_of
 from e2s.commerce.acts import draft
 from e2s.commerce.bankcard.documents import STATEMENT
+from e2s.commerce.delivery import RECEIPT
 from e2s.commerce.evidence import TradeRecord, write_bundle
-from e2s.commerce.purchasing.documents import RECEIPT
 from e2s.crypto.acts import Act, read_parcel
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import Phrase

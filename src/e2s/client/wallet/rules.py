@@ -16,8 +16,9 @@ from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA, parse_instant, passed_for_counterpart, passed_for_owner
 from e2s.commerce.acts import received
+from e2s.commerce.delivery import CANCEL, DELIVERY
 from e2s.commerce.order import check_sums, same_order
-from e2s.commerce.purchasing.documents import CANCEL, CONFIRM, DELIVERY, OFFER, VOID
+from e2s.commerce.purchasing.documents import CONFIRM, OFFER, VOID
 from e2s.crypto import oids, stamps
 from e2s.crypto.acts import Act, check_act_signature, read_act
 from e2s.crypto.certificates import Certificate

@@ -21,12 +21,12 @@ from e2s.base.wire import Document
 from e2s.commerce.acts import draft, over_exactly, quoted, received
 from e2s.commerce.bankcard import store as tables
 from e2s.commerce.bankcard.bank import Bank, ds_of, found, names_in
+from e2s.commerce.delivery import DELIVERY
 from e2s.commerce.order import classes
 from e2s.commerce.payment.documents import AUTHRES, AUTHREV, CAPREQ, CAPTURED, LI, OI, PRES, REVERSED
 from e2s.commerce.payment.doors import opened, opened_parcel
 from e2s.commerce.payment.instructions import check_order_information, digest_member, read_instruction
 from e2s.commerce.payment.tables import ISSUER
-from e2s.commerce.purchasing.documents import DELIVERY
 from e2s.commerce.steps import follow
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, read_parcel

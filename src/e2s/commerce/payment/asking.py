@@ -15,6 +15,7 @@ from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import parse_instant, passed_for_counterpart
 from e2s.commerce.acts import draft, over_exactly, received
+from e2s.commerce.delivery import CANCEL
 from e2s.commerce.payment import store as tables
 from e2s.commerce.payment.documents import (
     AUTHRES,
@@ -31,7 +32,6 @@ from e2s.commerce.payment.instructions import line_items
 from e2s.commerce.payment.merchant import KEY, LASTING, Till, known
 from e2s.commerce.payment.peers import Peer, post, seal_to
 from e2s.commerce.payment.tables import PAYMENT
-from e2s.commerce.purchasing.documents import CANCEL
 from e2s.commerce.steps import follow
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, act_id, read_act, write_parcel

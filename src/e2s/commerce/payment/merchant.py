@@ -22,6 +22,7 @@ from e2s.base.http import Exchange
 from e2s.base.instants import Clock, parse_instant
 from e2s.base.wire import Document, b64u, unb64u
 from e2s.commerce.acts import draft, over_exactly, received
+from e2s.commerce.delivery import DELIVERY
 from e2s.commerce.order import same_order
 from e2s.commerce.payment import store as tables
 from e2s.commerce.payment.documents import AUTH, AUTHREV, CAPREQ, OI, PAY, PINIT, transaction_id
@@ -30,7 +31,6 @@ from e2s.commerce.payment.instructions import check_order_information, line_item
 from e2s.commerce.payment.patience import Patience
 from e2s.commerce.payment.peers import Peer
 from e2s.commerce.payment.tables import PAYMENT
-from e2s.commerce.purchasing.documents import DELIVERY
 from e2s.commerce.steps import follow
 from e2s.crypto.acts import Act, act_id, read_act, read_parcel
 from e2s.crypto.certificates import Certificate
@@ -331,7 +331,10 @@ class Payments:
         if row is None:
             return {"state": "none"}
         ds = read_act(row.ds)
-        shown = {name: getattr(row, name) for name in ("ds", "pres", "capres", "revres", "cancel")}
+        shown = {
+            name: getattr(row, name)
+            for name in ("ds", "auth", "pres", "capreq", "capres", "revres", "cancel")
+        }
         return {
             "state": row.state,
             "xid": row.xid,

@@ -2,8 +2,8 @@
 
 Bodies are canonical documents.  ``/pinit`` {trade, cid, nC, brand, issuer, buyer, total, currency, payBy}
 gives {pinit, certificates}.  ``/pay`` {parcel, contract}, ``/state`` {cid}, ``/capture`` {xid, delivery,
-token} and ``/reverse`` {xid, reason} give the payment's state: {state, xid, cid, holder, issuer, ds, pres?,
-holdUntil?, claimUntil?, capres?, revres?, cancel?}, or {state: none}.
+token} and ``/reverse`` {xid, reason} give the payment's state: {state, xid, cid, holder, issuer, ds, auth?,
+pres?, holdUntil?, claimUntil?, capreq?, capres?, revres?, cancel?}, or {state: none}.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ steps 5-7).  Every form lists all its members; any other member is refused.
 
 from __future__ import annotations
 
+from e2s.commerce.delivery import CANCEL, DELIVERY, RECEIPT
 from e2s.commerce.order import SUMS
 from e2s.crypto.forms import (
     Form,
@@ -51,22 +52,6 @@ ACCEPT = Form(
 )
 CONFIRM = Form("e2s/1/confirm", {"accept": digest})
 VOID = Form("e2s/1/void", {"reason": one_of("late", "lapsed", "revoked")}, {"accept": digest})
-
-_PART = record({"n": integer(1, 1000), "qty": number})
-_GOODS = record(
-    {"name": text(200), "size": integer(0, 2**53 - 1), "chunk": integer(1, 262_144), "root": digest}
-)
-DELIVERY = Form(
-    "e2s/1/delivery",
-    {"cid": digest, "xid": octets(20), "n": integer(1, 1000), "lines": list_of(_PART, 400, 1)},
-    {"goods": _GOODS},
-)
-RECEIPT = Form(
-    "e2s/1/receipt",
-    {"cid": digest, "delivery": digest, "received": list_of(_PART, 400, 0)},
-    {"complaint": text(2000)},
-)
-CANCEL = Form("e2s/1/cancel", {"cid": digest, "xid": octets(20), "reason": text(200)})
 
 #: A price rule: the first that fits a line counts; ``discount`` in percent, ``price`` for one.
 RULE = record({"kind": one_of("discount", "price"), "value": number}, {"sku": token, "class": token})

@@ -18,8 +18,9 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA, format_instant
 from e2s.base.money import parse_number
 from e2s.base.wire import Document, b64u
+from e2s.commerce.delivery import RECEIPT
 from e2s.commerce.order import check_sums, sums
-from e2s.commerce.purchasing.documents import ACCEPT, OFFER, RECEIPT
+from e2s.commerce.purchasing.documents import ACCEPT, OFFER
 from e2s.commerce.purchasing.items import Item, plain
 from e2s.commerce.purchasing.pricing import unit_price
 from e2s.crypto import oids

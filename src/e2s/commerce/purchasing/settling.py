@@ -162,7 +162,7 @@ class Settling:
                 store.fulfil(connection, trade.id, "preq")
                 store.keep_crls(connection, trade.id, counter.trust.source.crls())
                 counter.event(connection, f"payment.{event}", trade=trade.trade, xid=state["xid"])
-            for name in ("pres", "capres", "revres"):
+            for name in ("auth", "pres", "capreq", "capres", "revres"):
                 if name in state:
                     store.keep(connection, trade.id, name, unb64u(state[name]))
             return store.get(connection, trade.id)
@@ -266,7 +266,7 @@ class Settling:
         counter = self._counter
         with counter.store.transaction() as connection:
             store.move(connection, trade.id, event)
-            for name in ("capres", "revres", "cancel"):
+            for name in ("capreq", "capres", "revres", "cancel"):
                 if name in state:
                     store.keep(connection, trade.id, name, unb64u(state[name]))
             store.keep_crls(connection, trade.id, counter.trust.source.crls())
