@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "down": ("e2s.cli.community", "down", "Stop every component of a community."),
     "component": ("e2s.cli.community", "component", "Run one component in the foreground."),
     "doctor": ("e2s.cli.community", "doctor", "Say what this machine lacks to run E2S."),
+    "catalogue": ("e2s.cli.catalogue", "", "Check and load a merchant's catalogue."),
     "wallet": ("e2s.cli.wallet", "", "Buy with a wallet and look after its orders."),
     "manager": ("e2s.cli.manager", "", "Set limits and check statements as purchasing manager."),
     "evidence": ("e2s.cli.evidence", "", "Show and verify evidence bundles off-line."),
