@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-@app.callback()
+@app.callback(epilog="Example: e2s audit verify market/volt/volt-audit")
 def audit() -> None:
     """Show and verify a party's audit log."""
 

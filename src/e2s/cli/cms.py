@@ -31,7 +31,10 @@ from e2s.security.pki.verdict import Verdict
 from e2s.security.pki.verifier import Verifier
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Sign, verify, encrypt and decrypt CMS messages."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Sign, verify, encrypt and decrypt CMS messages.",
+    epilog="Example: e2s cms verify --trust root.pem --in order.cms --out order.pdf",
 )
 
 _MAX_BYTES = 256 * 1024 * 1024

@@ -14,7 +14,7 @@ from e2s.cli.report import Json, document, say
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-@app.callback()
+@app.callback(epilog="Example: e2s demo purchase --home market")
 def demo() -> None:
     """Show E2S at work on this machine."""
 

@@ -22,7 +22,10 @@ from e2s.commerce.bankcard.evidence import CHECKS, Report, judge
 from e2s.crypto.certificates import Certificate, read_certificates
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Show and verify evidence bundles off-line."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show and verify evidence bundles off-line.",
+    epilog="Example: e2s evidence verify trade.tar --trust root.pem",
 )
 
 _WIDTH = 80

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from e2s.client.wallet.home import ManagerHome
     from e2s.security.keys.phrase import Phrase
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Example: e2s manager limits --home market/alpha/alpha-manager",
+)
 
 
 @contextmanager

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from e2s.client.wallet.store import Trade
     from e2s.security.keys.phrase import Phrase
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    epilog="Example: e2s wallet search 'op amp' --home market/alpha/alpha-wallet",
+)
 
 ShopName = typer.Option(
     "", "--shop", metavar="NAME", help="The merchant; the first of the settings if not given."
