@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 _MAX_BYTES = 32 * 1024 * 1024
 
 
-@app.callback()
+@app.callback(epilog="Example: e2s catalogue check parts.csv")
 def catalogue() -> None:
     """Check and load a merchant's catalogue."""
 
