@@ -19,11 +19,11 @@ import pytest
 
 from e2s.base.http import Handler, Request, Response
 from e2s.base.instants import SystemClock
-from e2s.client.wallet.card import Card, seal_card
+from e2s.client.wallet.card import seal_card
 from e2s.client.wallet.home import toml
 from e2s.network.sessions.server import Served
 from e2s.security.pki.repository import Repository
-from tests.client.parties import ALBERT, ALPHA, ANNA, BANK, PAN, PHRASE, VOLT, Keys, Parties
+from tests.client.parties import ALBERT, ALPHA, ANNA, BANK, PAN, PHRASE, VOLT, Keys, Parties, card_record
 from tests.worlds.pki import make_pki
 from tests.worlds.proxy import Proxy
 
@@ -138,10 +138,7 @@ def _homes(world: World, keys: Keys, origins: dict[str, str]) -> None:
     }
     world.wallet.mkdir()
     keys.pse(world.wallet / "pse", keys.buyer).close()
-    card = Card(
-        pan=PAN, expiry="2029-12", pan_secret=keys.pan_secret, brand="E2S", holder=holder.id, issuer=bank
-    )
-    sealed = seal_card(card, keys.buyer["agreement"][0], secrets.token_bytes)
+    sealed = seal_card(card_record(keys), keys.buyer["agreement"][0], secrets.token_bytes)
     (world.wallet / "card.cms").write_bytes(sealed)
     shop = {"name": VOLT, "origin": origins["shop"], "title": "Volt Components", "plain": True}
     settings = {

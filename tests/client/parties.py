@@ -9,17 +9,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Refusal
 from e2s.base.http import Request, Response
 from e2s.base.instants import format_instant
 from e2s.base.wire import b64u, unb64u
 from e2s.client.wallet import store
-from e2s.client.wallet.card import Card, Issuer, seal_card
+from e2s.client.wallet.card import Issuer, seal_card
 from e2s.client.wallet.desk import Desk, Shop
 from e2s.client.wallet.session import lines
 from e2s.client.wallet.wallet import Wallet
 from e2s.commerce import order
+from e2s.commerce.bankcard.documents import CARD
 from e2s.commerce.payment.documents import pan_commitment
 from e2s.crypto import cms, oids, stamps
 from e2s.crypto.acts import Act, digest_id, read_act, read_parcel, sign_act
@@ -442,6 +444,24 @@ class Parties:
         }  # fmt: skip
 
 
+def card_record(keys: Keys) -> wire.Document:
+    """What the bank gave Anna with her card."""
+    bank = keys.bank()
+    return {
+        "type": CARD.type,
+        "holder": keys.buyer["card"][0].id,
+        "pan": PAN,
+        "expiry": "2028-12",
+        "panSecret": wire.b64u(keys.pan_secret),
+        "brand": "E2S",
+        "issuer": bank.name,
+        "origin": bank.origin,
+        "signing": wire.b64u(bank.signing.der),
+        "agreement": wire.b64u(bank.agreement.der),
+        "chain": [wire.b64u(one.der) for one in bank.chain],
+    }
+
+
 @dataclass
 class Scene:
     """A wallet among :class:`Parties`."""
@@ -452,15 +472,11 @@ class Scene:
 
     def __post_init__(self) -> None:
         keys = self.parties.keys
-        card = Card(
-            pan=PAN, expiry="2028-12", pan_secret=keys.pan_secret, brand="E2S",
-            holder=keys.buyer["card"][0].id, issuer=keys.bank(),
-        )  # fmt: skip
         self.home.mkdir(parents=True, exist_ok=True)
         pse = self.home / "pse"
         if not pse.exists():
             keys.pse(pse, keys.buyer).close()
-            sealed = seal_card(card, keys.buyer["agreement"][0], secrets.token_bytes)
+            sealed = seal_card(card_record(keys), keys.buyer["agreement"][0], secrets.token_bytes)
             (self.home / "card.cms").write_bytes(sealed)
         self.open()
 

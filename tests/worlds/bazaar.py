@@ -11,7 +11,7 @@ from typing import Any
 
 from e2s.base.database import Database
 from e2s.client.wallet import store as wallet_store
-from e2s.client.wallet.card import Card, Issuer, seal_card
+from e2s.client.wallet.card import seal_card
 from e2s.client.wallet.desk import Desk, Shop
 from e2s.client.wallet.session import lines
 from e2s.client.wallet.wallet import Wallet
@@ -21,7 +21,7 @@ from e2s.crypto.suites import SESSIONS
 from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from tests.worlds.market import ISSUER, Market, shared_keys
+from tests.worlds.market import Market, shared_keys
 from tests.worlds.shop import LINES, ShopWorld
 
 CHEAP = Cost(memory_kib=8, passes=1)
@@ -78,19 +78,9 @@ class Bazaar:
         }
         pse = SoftwarePse.create(self.home / "pse", phrase(), entries, cost=CHEAP, random=secrets.token_bytes)
         pse.close()
-        peer = market.issuer_peer
-        bank = Issuer(
-            name=peer.name, origin=ISSUER, signing=peer.signing, agreement=peer.agreement, chain=peer.chain
+        (self.home / "card.cms").write_bytes(
+            seal_card(holder.record, made["agreement"][0], secrets.token_bytes)
         )
-        card = Card(
-            pan=holder.card.pan,
-            expiry=holder.card.expiry,
-            pan_secret=holder.card.pan_secret,
-            brand="MarketCard",
-            holder=holder.id,
-            issuer=bank,
-        )
-        (self.home / "card.cms").write_bytes(seal_card(card, made["agreement"][0], secrets.token_bytes))
 
     def open_wallet(self) -> Wallet:
         holder = self.market.anna

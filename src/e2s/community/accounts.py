@@ -10,14 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from e2s.base.wire import unb64u
-from e2s.client.wallet.card import Card, Issuer, seal_card
+from e2s.client.wallet.card import seal_card
 from e2s.client.wallet.home import MANAGER_FILE, WALLET_FILE, toml
 from e2s.commerce.bankcard import cards
 from e2s.community.description import Component
 from e2s.community.kinds import MERCHANT
 from e2s.community.making import Made
-from e2s.crypto.certificates import Certificate
 from e2s.security.keys.durable import replace_file
 
 
@@ -46,23 +44,8 @@ def open_accounts(made: Made, tell: Callable[[str], None]) -> None:
 def _seal_record(made: Made, wallet: Component) -> None:
     record = made.records.pop(wallet.name)
     (agreement, *_) = made.whole.certificates(wallet.name, "agreement")
-    issuer = Issuer(
-        name=record["issuer"],
-        origin=record["origin"],
-        signing=Certificate.read(unb64u(record["signing"])),
-        agreement=Certificate.read(unb64u(record["agreement"])),
-        chain=tuple(Certificate.read(unb64u(one)) for one in record["chain"]),
-    )
-    card = Card(
-        pan=record["pan"],
-        expiry=record["expiry"],
-        pan_secret=unb64u(record["panSecret"]),
-        brand=record["brand"],
-        holder=record["holder"],
-        issuer=issuer,
-    )
     path = made.whole.component(wallet).path / "card.cms"
-    replace_file(path, seal_card(card, agreement, made.tools.random))
+    replace_file(path, seal_card(record, agreement, made.tools.random))
 
 
 def wallet_settings(made: Made, wallet: Component) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from e2s.security.pki.ceremony import Setting
 from e2s.security.pki.trust import HeldCrls, Trust
 from e2s.security.pki.verifier import Verifier
 
-_BRAND = "market-purchasing"
+_BRAND = "Market Purchasing"
 _PREFIX = "400005"  # no real bank's: a prefix of test numbers
 
 

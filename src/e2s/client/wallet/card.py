@@ -9,40 +9,17 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from e2s.base import wire
 from e2s.base.errors import Refusal
+from e2s.base.wire import Document
+from e2s.commerce.bankcard.documents import CARD
 from e2s.commerce.payment.documents import pan_commitment
 from e2s.commerce.payment.instructions import Card as CardSecrets
 from e2s.commerce.payment.instructions import commitment_of
 from e2s.crypto import cms, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.forms import Form, digest, list_of, octets, octets_max, record, text, token
 from e2s.crypto.ports import Opener
-
-_CERTIFICATE = octets_max(32 * 1024, min_size=1)
-_ISSUER = record(
-    {
-        "name": text(200),
-        "origin": text(300),
-        "signing": _CERTIFICATE,
-        "agreement": _CERTIFICATE,
-        "chain": list_of(_CERTIFICATE, 8, 0),
-    }
-)
-FORM = Form(
-    "e2s/1/card",
-    {
-        "pan": token,
-        "expiry": token,
-        "panSecret": octets(32),
-        "brand": token,
-        "holder": digest,
-        "issuer": _ISSUER,
-    },
-    envelope=False,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +31,6 @@ class Issuer:
     signing: Certificate
     agreement: Certificate
     chain: tuple[Certificate, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """Its members in a document."""
-        return {
-            "name": self.name,
-            "origin": self.origin,
-            "signing": wire.b64u(self.signing.der),
-            "agreement": wire.b64u(self.agreement.der),
-            "chain": [wire.b64u(c.der) for c in self.chain],
-        }
-
-    @classmethod
-    def of(cls, members: dict[str, Any]) -> Issuer:
-        """Read :meth:`document`."""
-        return cls(
-            name=members["name"],
-            origin=members["origin"],
-            signing=Certificate.read(wire.unb64u(members["signing"])),
-            agreement=Certificate.read(wire.unb64u(members["agreement"])),
-            chain=tuple(Certificate.read(wire.unb64u(c)) for c in members["chain"]),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,24 +49,11 @@ class Card:
         """What goes into a payment instruction."""
         return CardSecrets(pan=self.pan, expiry=self.expiry, pan_secret=self.pan_secret)
 
-    def encoded(self) -> bytes:
-        """The record's canonical octets: a secret."""
-        return wire.encode(
-            {
-                "type": FORM.type,
-                "pan": self.pan,
-                "expiry": self.expiry,
-                "panSecret": wire.b64u(self.pan_secret),
-                "brand": self.brand,
-                "holder": self.holder,
-                "issuer": self.issuer.document(),
-            }
-        )
 
-
-def seal_card(card: Card, recipient: Certificate, random: Callable[[int], bytes]) -> bytes:
-    """``card.cms``: the record, sealed to the wallet's agreement certificate."""
-    return cms.seal(card.encoded(), oids.DATA, [recipient], random)
+def seal_card(record: Document, recipient: Certificate, random: Callable[[int], bytes]) -> bytes:
+    """``card.cms``: what the bank gave with the card, sealed to the wallet's agreement certificate."""
+    CARD.check(record)
+    return cms.seal(wire.encode(record), oids.DATA, [recipient], random)
 
 
 def open_card(sealed: bytes, opener: Opener, holder: Certificate) -> Card:
@@ -119,16 +62,26 @@ def open_card(sealed: bytes, opener: Opener, holder: Certificate) -> Card:
     if content_type != oids.DATA:
         raise Refusal("wrong-card", "the sealed content is no card record")
     document = wire.decode(content)
-    FORM.check(document)
+    CARD.check(document)
     card = Card(
         pan=document["pan"],
         expiry=document["expiry"],
         pan_secret=wire.unb64u(document["panSecret"]),
         brand=document["brand"],
         holder=document["holder"],
-        issuer=Issuer.of(document["issuer"]),
+        issuer=Issuer(
+            name=document["issuer"],
+            origin=document["origin"],
+            signing=_certificate(document["signing"]),
+            agreement=_certificate(document["agreement"]),
+            chain=tuple(map(_certificate, document["chain"])),
+        ),
     )
     committed = pan_commitment(card.pan_secret, card.pan)
     if card.holder != holder.id or not hmac.compare_digest(committed, commitment_of(holder)):
         raise Refusal("wrong-card", "the card-holder's certificate is not for this card")
     return card
+
+
+def _certificate(text: str) -> Certificate:
+    return Certificate.read(wire.unb64u(text))
