@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from pathlib import Path
+from textwrap import fill
 
 import typer
 
@@ -32,6 +33,11 @@ def community(home: Path = typer.Argument(..., help="An empty or new folder."), 
         say(f"{home / 'community.toml'}: {parts}")
 
 
+def told(line: str) -> None:
+    """A line of progress, folded at 80 columns."""
+    say(fill(line, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+
+
 @app.command(epilog="Example: e2s demo purchase --home market --orders 3")
 def purchase(
     home: Path | None = typer.Option(None, help="An empty folder for the community, else a new one."),
@@ -46,7 +52,7 @@ def purchase(
     from e2s.community.making import Tools
 
     folder = home or Path(tempfile.mkdtemp(prefix="e2s-demo-"))
-    tell = (lambda line: document({"step": line})) if as_json else say
+    tell = (lambda line: document({"step": line})) if as_json else told
     outcome = run(folder, orders, Tools(clock=SystemClock(), random=secrets.token_bytes), tell)
     if as_json:
         document(

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from e2s.base.errors import Misuse, Refusal
+from e2s.base.money import format_amount
 from e2s.client.wallet.home import Edges, ManagerHome, WalletHome, open_manager, open_wallet
 from e2s.client.wallet.purchases import purchases
 from e2s.client.wallet.reconciling import reconcile, vat_report
@@ -33,8 +35,14 @@ from e2s.security.keys.phrase import Phrase, phrase_from_file
 
 Tell = Callable[[str], None]
 
-#: What the buyers look for; each basket takes the first parts found.
-_SEARCHES: Final = ("op amp", "usb connector", "voltage regulator", "flash memory", "stepper driver")
+#: What the buyers look for in one order; each basket takes the first two parts of each search.
+_SEARCHES: Final = (
+    ("op amp", "temperature sensor", "battery charger"),
+    ("usb connector", "current sensor", "lithium battery"),
+    ("voltage regulator", "flash memory", "pressure sensor"),
+)
+_ROWS: Final = 2
+_PURCHASES_PER_PERIOD: Final = 10
 _STATES_PER_ORDER: Final = 240
 _PAUSE_SECONDS: Final = 0.25
 
@@ -168,7 +176,8 @@ class Stage:
 
     def limit(self, manager: Manager) -> None:
         """Step 1 of 6.2.2: control parameters, signed by the manager, sealed to the issuer."""
-        organisation = manager.home.desk.office.organisation.rpartition(":")[2]
+        desk = manager.home.desk
+        organisation = desk.office.organisation.rpartition(":")[2]
         limit = next(
             c.settings.get("limit", "1000.00") for c in self.community.of_party(organisation, "wallet")
         )
@@ -176,14 +185,14 @@ class Stage:
             {
                 "holder": holder.certificate,
                 "perPurchase": limit,
-                "perPeriod": str(limit).replace(".", "0."),
+                "perPeriod": format_amount(_PURCHASES_PER_PERIOD * Decimal(limit), desk.office.currency),
                 "periodDays": 30,
                 "classes": ["*"],
                 "merchants": ["*"],
             }
             for holder in manager.home.holders
         ]
-        act = manager.home.desk.set_controls(holders, manager.phrase)
+        act = desk.set_controls(holders, manager.phrase)
         self.tell(
             f"{manager.name}: control parameters {act.document['n']} signed (manager), taken by the issuer "
             f"(signed): {limit} a purchase"
@@ -194,18 +203,22 @@ class Stage:
         """Browse, order, pay, deliver: the trade's identifier."""
         wallet = buyer.home.wallet
         shop = wallet.desk.shops[0]
-        words = _SEARCHES[number % len(_SEARCHES)]
-        found = wallet.search(shop.name, words, limit=5)
-        self.tell(
-            f"{buyer.name}: logged in at {shop.title} (login and its answer signed, session keys agreed); "
-            f"“{words}”: {found['total']} parts"
-        )
-        for row in found["rows"][:3]:
-            self.tell(
-                f"    {row['sku']:<34.34} list {row['listPrice']:>9}  contract {row['unit']:>9}  "
-                f"VAT {row['vatRate']} %"
-            )
-        lines = [(row["sku"], str(2 + n)) for n, row in enumerate(found["rows"])]
+        rows: list[dict[str, Any]] = []
+        for words in _SEARCHES[number % len(_SEARCHES)]:
+            found = wallet.search(shop.name, words, limit=_ROWS)
+            if not rows:
+                self.tell(
+                    f"{buyer.name}: logged in at {shop.title} (login and its answer signed, session keys "
+                    "agreed)"
+                )
+            self.tell(f"{buyer.name}: “{words}”: {found['total']} parts")
+            for row in found["rows"]:
+                self.tell(
+                    f"    {row['sku']:<34.34} list {row['listPrice']:>8} contract {row['unit']:>8} "
+                    f"VAT {row['vatRate']:>2} %"
+                )
+            rows += found["rows"]
+        lines = [(row["sku"], str(2 + n)) for n, row in enumerate(rows)]
         basket = wallet.basket(shop.name, lines)
         review = wallet.ask(basket, buyer.home.deliver_to, buyer.home.cost_centre)
         offer = review.document
