@@ -2,7 +2,8 @@
 
 A block's lines that begin with ``$ `` are commands (``> `` continues one), the others their output.  A line
 ``...`` stands for any lines, ``...`` within a line for any text; ``# status N`` behind a command is its exit
-status.  The blocks of a file run in turn in one empty folder.
+status.  The blocks of a file run in turn in one empty folder; a file that says ``continues FILE`` in a comment
+goes on where that one ended, so that one demonstration serves many pages.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ HERE = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORT = re.compile(r"\b284\d\d\b")
 STATUS = re.compile(r"\s+# status (\d+)$")
+CONTINUES = re.compile(r"^<!-- continues (\S+) -->$", re.MULTILINE)
 
 
 @dataclass
@@ -65,19 +67,31 @@ def with_free_ports(text: str) -> str:
     return PORT.sub(lambda match: str(ports[match[0]]), text)
 
 
-FILES = [
-    path for path in (HERE / "README.md", *sorted((HERE / "docs").glob("*.md"))) if steps(path.read_text())
-]
+FILES = {
+    path.name: path
+    for path in (HERE / "README.md", *sorted((HERE / "docs").glob("*.md")))
+    if steps(path.read_text())
+}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
-def test_the_transcripts_of(file, tmp_path):
+def before(name: str) -> str:
+    """The file that this one continues, or nothing."""
+    found = CONTINUES.search(FILES[name].read_text())
+    return found[1] if found else ""
+
+
+def walk(name: str) -> list[str]:
+    """The file, and in turn those that continue it."""
+    return [name, *(after for later in FILES if before(later) == name for after in walk(later))]
+
+
+def run(name: str, folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "COLUMNS": "100", "TERM": "dumb"}
-    for step in steps(with_free_ports(file.read_text())):
+    environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8", "COLUMNS": "100", "TERM": "dumb"}
+    for step in steps(with_free_ports(FILES[name].read_text())):
         done = subprocess.run(
             ["bash", "-c", step.command],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,11 +100,29 @@ def test_the_transcripts_of(file, tmp_path):
             timeout=300,
             check=False,
         )
-        shown = f"$ {step.command}\n{done.stdout}"
+        shown = f"{name}\n$ {step.command}\n{done.stdout}"
         assert done.returncode == step.status, shown
         assert re.fullmatch(pattern(step.expected), done.stdout), (
             shown + "\nexpected:\n" + "\n".join(step.expected)
         )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder; what a failed transcript has left running there is stopped."""
+    yield tmp_path
+    for file in tmp_path.glob("*/community.toml"):
+        subprocess.run([sys.executable, "-m", "e2s.cli.main", "down", str(file)], check=False)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not before(name)])
+def test_the_transcripts_of(name, folder):
+    for each in walk(name):
+        run(each, folder)
+
+
+def test_every_continued_file_exists():
+    assert {before(name) for name in FILES} - {""} <= FILES.keys()
 
 
 def test_the_pattern_tells_outputs_apart():
@@ -102,4 +134,4 @@ def test_the_pattern_tells_outputs_apart():
 
 
 def test_readme_and_guides_have_transcripts():
-    assert {"README.md", "community.md", "commands.md"} <= {path.name for path in FILES}
+    assert {"README.md", "community.md", "commands.md", "evidence.md", "buy.md"} <= FILES.keys()
