@@ -218,7 +218,7 @@ def with_header(**changes):
     "changes",
     [
         {"memory": 4 * 1024 * 1024},
-        {"memory": 64 * 1024 + 1},
+        {"memory": 32 * 1024 + 1},
         {"memory": 0},
         {"memory": -5},
         {"passes": 2**40},

@@ -19,6 +19,9 @@ REQUIRED = frozenset(COLUMNS[:5])
 MAX_CSV_BYTES = 32 * 1024 * 1024
 #: An item file travels whole in one message between components.
 MAX_FILE_BYTES = 1024 * 1024
+#: Words deflate to a tenth; more than this is no catalogue, and a small file may not cost its reader much.
+MAX_RATIO = 64
+_ALWAYS_BYTES = 64 * 1024
 
 
 def read_csv(octets: bytes) -> list[Item]:
@@ -97,8 +100,9 @@ def write_items(items: Iterable[Item]) -> bytes:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(item.row() for item in sorted(items, key=lambda item: (item.kind, item.sku)))
-    octets = zlib.compress(out.getvalue().encode(), 9)
-    if len(octets) > MAX_FILE_BYTES:
+    words = out.getvalue().encode()
+    octets = zlib.compress(words, 9)
+    if len(octets) > MAX_FILE_BYTES or len(words) > _most_words(octets):
         raise Refusal("too-large", "the catalogue is larger than one version may be", size=len(octets))
     return octets
 
@@ -109,9 +113,14 @@ def read_items(octets: bytes) -> list[Item]:
         raise Refusal("too-large", "the item file is larger than may be read", size=len(octets))
     inflater = zlib.decompressobj()
     try:
-        words = inflater.decompress(octets, MAX_CSV_BYTES)
+        words = inflater.decompress(octets, _most_words(octets))
     except zlib.error as error:
         raise Refusal("bad-item-file", "the item file is damaged") from error
     if not inflater.eof or inflater.unused_data:
         raise Refusal("bad-item-file", "the item file is cut short, too large, or goes on after its end")
     return read_csv(words)
+
+
+def _most_words(octets: bytes) -> int:
+    """How much an item file of these octets may inflate to."""
+    return min(MAX_CSV_BYTES, max(_ALWAYS_BYTES, MAX_RATIO * len(octets)))
