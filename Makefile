@@ -8,7 +8,7 @@ help:
 	@echo "make demo          one whole purchase between parties with their own keys and processes"
 	@echo "make test          everything that CI runs"
 	@echo "make bench         the figures, as ratios measured in turn (AREA=crypto for one area)"
-	@echo "make soak          the property tests with many more examples"
+	@echo "make soak          every kill, and the property tests with many more examples"
 	@echo "make env           only the environment, .venv"
 	@echo "make pins          resolve the requirements anew"
 
@@ -52,7 +52,7 @@ bench: env
 	$(BIN)/python -m bench $(AREA)
 
 soak: env
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q $(TESTS)
+	E2S_SOAK=1 HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q $(TESTS)
 
 pins:
 	@tools/pins
