@@ -24,6 +24,7 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         """Use :meth:`open` unless an engine is already at hand."""
         self.engine = engine
+        self._idle: list[sa.Connection] = []
 
     @classmethod
     def open(cls, path: Path, tables: sa.MetaData) -> Database:
@@ -47,34 +48,46 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """One durable act: committed when the block ends, undone when it raises."""
-        with self.engine.connect() as connection:
-            driver = _driver(connection)
+        with self._used() as (connection, driver):
             driver.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                driver.execute("ROLLBACK")
-                raise
+            yield connection
             driver.execute("COMMIT")
-            meter.count("commit")
+        meter.count("commit")
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view with no write and no flush."""
-        with self.engine.connect() as connection:
-            driver = _driver(connection)
+        with self._used() as (connection, driver):
             driver.execute("BEGIN")
-            try:
-                yield connection
-            finally:
+            yield connection
+
+    @contextmanager
+    def _used(self) -> Iterator[tuple[sa.Connection, sqlite3.Connection]]:
+        """A connection of one's own; whatever is not committed in the block is undone."""
+        connection = self._taken()
+        driver = driver_of(connection)
+        try:
+            yield connection, driver
+        finally:
+            if driver.in_transaction:
                 driver.execute("ROLLBACK")
+            self._idle.append(connection)
+
+    def _taken(self) -> sa.Connection:
+        """A connection that nobody uses: to take one from the engine costs as much as a query."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.engine.connect()
 
     def close(self) -> None:
         """Give back every connection."""
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
 
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
+def driver_of(connection: sa.Connection) -> sqlite3.Connection:
     """The driver's own connection: it is in autocommit, so that transactions begin and end only here."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):

@@ -10,7 +10,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.events import Event
+from e2s.base.prepared import Prepared, given
 
 
 def outbox_table(tables: sa.MetaData) -> sa.Table:
@@ -32,24 +34,27 @@ class Outbox:
     def __init__(self, table: sa.Table) -> None:
         """``table`` as made by :func:`outbox_table`."""
         self.table = table
+        self._waiting = Prepared(
+            sa.select(table.c.id, table.c.body)
+            .where(table.c.topic == given("topic"))
+            .order_by(table.c.id)
+            .limit(given("most"))
+        )
+        self._done = Prepared(table.delete().where(table.c.id == given("id")))
 
     def put(self, connection: sa.Connection, topic: str, body: bytes, at: datetime) -> None:
         """Add a row within the act's transaction."""
-        connection.execute(self.table.insert().values(topic=topic, body=body, at=at.isoformat()))
+        values = {"topic": topic, "body": body, "at": at.isoformat()}
+        prepared.add(connection, self.table, values)
 
     def waiting(self, connection: sa.Connection, topic: str, most: int = 200) -> list[tuple[int, bytes]]:
         """The oldest rows of ``topic``, at most ``most``."""
-        rows = connection.execute(
-            sa.select(self.table.c.id, self.table.c.body)
-            .where(self.table.c.topic == topic)
-            .order_by(self.table.c.id)
-            .limit(most)
-        )
-        return [(row.id, row.body) for row in rows]
+        return [(row.id, row.body) for row in self._waiting.rows(connection, topic=topic, most=most)]
 
     def done(self, connection: sa.Connection, ids: list[int]) -> None:
         """Remove rows whose receiver answered."""
-        connection.execute(self.table.delete().where(self.table.c.id.in_(ids)))
+        for row in ids:
+            self._done.run(connection, {"id": row})
 
     def sink(self, connection: sa.Connection) -> OutboxSink:
         """An audit sink bound to the act's open transaction."""

@@ -15,11 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from e2s.base import wire
+from e2s.base import prepared, wire
 from e2s.base.errors import Refusal
 from e2s.base.events import Event
 from e2s.base.instants import format_instant
 from e2s.base.outbox import Outbox, outbox_table
+from e2s.base.prepared import Prepared, given
 from e2s.commerce.purchasing.tables import BUYER
 from e2s.commerce.steps import Step, follow
 from e2s.crypto.acts import Act, read_act
@@ -88,6 +89,37 @@ _BASKET = sa.Table(
     sa.UniqueConstraint("shop", "sku"),
 )
 
+_OF_TRADE = given("of_trade")
+_TRADE = Prepared(sa.select(_TRADES).where(_TRADES.c.trade == _OF_TRADE))
+_STATE = Prepared(sa.select(_TRADES.c.state).where(_TRADES.c.trade == _OF_TRADE))
+_KNOWN = Prepared(
+    sa.select(_ACTS.c.n).where(
+        _ACTS.c.trade == _OF_TRADE, _ACTS.c.kind == given("of_kind"), _ACTS.c.id == given("of_id")
+    )
+)
+_NEWEST = Prepared(
+    sa.select(_ACTS.c.octets)
+    .where(_ACTS.c.trade == _OF_TRADE, _ACTS.c.kind == given("of_kind"))
+    .order_by(_ACTS.c.n.desc())
+    .limit(1)
+)
+_EVERY_ACT = Prepared(
+    sa.select(_ACTS.c.kind, _ACTS.c.octets).where(_ACTS.c.trade == _OF_TRADE).order_by(_ACTS.c.n)
+)
+_INTENT = Prepared(
+    sa.select(_INTENTS.c.document, _INTENTS.c.beside).where(
+        _INTENTS.c.trade == _OF_TRADE, _INTENTS.c.kind == given("of_kind")
+    )
+)
+_STAMP = Prepared(sa.select(_STAMPS.c.token).where(_STAMPS.c.trade == _OF_TRADE, _STAMPS.c.of == given("id")))
+_EVERY_STAMP = Prepared(sa.select(_STAMPS.c.of, _STAMPS.c.token).where(_STAMPS.c.trade == _OF_TRADE))
+_PAPER_DIGESTS = Prepared(
+    sa.select(_PAPERS.c.digest).where(_PAPERS.c.trade == _OF_TRADE, _PAPERS.c.kind == given("of_kind"))
+)
+_EVERY_PAPER = Prepared(
+    sa.select(_PAPERS.c.octets).where(_PAPERS.c.trade == _OF_TRADE, _PAPERS.c.kind == given("of_kind"))
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trade:
@@ -115,19 +147,16 @@ def open_trade(
 ) -> None:
     """A new trade in state *asked*; ``wanted`` is what the buyer saw and wants."""
     now = format_instant(at)
-    connection.execute(
-        _TRADES.insert().values(
-            trade=trade, shop=shop, state="asked", wanted=wire.encode(wanted), opened=now, changed=now
-        )
-    )
+    values = {"trade": trade, "shop": shop, "state": "asked", "opened": now, "changed": now}
+    prepared.add(connection, _TRADES, {**values, "wanted": wire.encode(wanted)})
 
 
 def trade_of(connection: sa.Connection, trade: str) -> Trade:
     """The trade; raises :class:`Refusal` ``unknown-trade``."""
-    row = connection.execute(sa.select(_TRADES).where(_TRADES.c.trade == trade)).mappings().first()
+    row = _TRADE.row(connection, of_trade=trade)
     if row is None:
         raise Refusal("unknown-trade", "this wallet knows no such trade", trade=trade)
-    return _trade(row)
+    return _trade(row._mapping)  # noqa: SLF001 - a row's public name for its members
 
 
 def trades(connection: sa.Connection) -> list[Trade]:
@@ -140,12 +169,12 @@ def trades(connection: sa.Connection) -> list[Trade]:
 
 def move(connection: sa.Connection, trade: str, event: str, at: datetime, because: str = "") -> Step:
     """Follow the buyer's table; a pair that it does not list raises ``out-of-order`` and has no effect."""
-    state = connection.execute(sa.select(_TRADES.c.state).where(_TRADES.c.trade == trade)).scalar_one()
+    state = str(_STATE.value(connection, of_trade=trade))
     step = follow(BUYER, state, event)
     values = {"state": step.state, "changed": format_instant(at)}
     if because:
         values["because"] = because
-    connection.execute(_TRADES.update().where(_TRADES.c.trade == trade).values(values))
+    prepared.change(connection, _TRADES, {"trade": trade}, values)
     if step.state != state:
         facts = {"trade": trade, "from": state, "to": step.state, "by": event}
         OUTBOX.sink(connection).append(Event(kind="trade.moved", at=at, component="wallet", facts=facts))
@@ -154,53 +183,38 @@ def move(connection: sa.Connection, trade: str, event: str, at: datetime, becaus
 
 def note(connection: sa.Connection, trade: str, **values: str | bool) -> None:
     """Set ``claim_until``, ``settled``, ``because`` or ``bundle`` of a trade."""
-    connection.execute(_TRADES.update().where(_TRADES.c.trade == trade).values(values))
+    prepared.change(connection, _TRADES, {"trade": trade}, values)
 
 
 def keep(connection: sa.Connection, trade: str, kind: str, act: Act) -> None:
     """Keep an act; the same one again (by ``#``) is no change: the first octets stay."""
-    known = connection.execute(
-        sa.select(_ACTS.c.n).where(_ACTS.c.trade == trade, _ACTS.c.kind == kind, _ACTS.c.id == act.id)
-    ).first()
-    if known is None:
-        connection.execute(_ACTS.insert().values(trade=trade, kind=kind, id=act.id, octets=act.octets))
+    if _KNOWN.value(connection, of_trade=trade, of_kind=kind, of_id=act.id) is None:
+        values = {"trade": trade, "kind": kind, "id": act.id, "octets": act.octets}
+        prepared.add(connection, _ACTS, values)
 
 
 def act_of(connection: sa.Connection, trade: str, kind: str) -> Act | None:
     """The newest act of its kind (a second payment has a dual signature of its own), if there is one."""
-    octets = connection.execute(
-        sa.select(_ACTS.c.octets)
-        .where(_ACTS.c.trade == trade, _ACTS.c.kind == kind)
-        .order_by(_ACTS.c.n.desc())
-        .limit(1)
-    ).scalar()
+    octets = _NEWEST.value(connection, of_trade=trade, of_kind=kind)
     return None if octets is None else read_act(octets)
 
 
 def acts_of(connection: sa.Connection, trade: str) -> list[tuple[str, bytes]]:
     """Kind and octets of every act of a trade, in the order in which they came about."""
-    rows = connection.execute(
-        sa.select(_ACTS.c.kind, _ACTS.c.octets).where(_ACTS.c.trade == trade).order_by(_ACTS.c.n)
-    )
-    return [(row.kind, row.octets) for row in rows]
+    return [(row.kind, row.octets) for row in _EVERY_ACT.rows(connection, of_trade=trade)]
 
 
 def intend(
     connection: sa.Connection, trade: str, kind: str, document: wire.Document, beside: bytes = b""
 ) -> None:
     """Commit to signing exactly ``document``; ``beside`` goes with it when it is sent."""
-    connection.execute(
-        _INTENTS.insert().values(trade=trade, kind=kind, document=wire.encode(document), beside=beside)
-    )
+    values = {"trade": trade, "kind": kind, "document": wire.encode(document), "beside": beside}
+    prepared.add(connection, _INTENTS, values)
 
 
 def intent_of(connection: sa.Connection, trade: str, kind: str) -> tuple[wire.Document, bytes] | None:
     """The intent of this kind, if there is one."""
-    row = connection.execute(
-        sa.select(_INTENTS.c.document, _INTENTS.c.beside).where(
-            _INTENTS.c.trade == trade, _INTENTS.c.kind == kind
-        )
-    ).first()
+    row = _INTENT.row(connection, of_trade=trade, of_kind=kind)
     return None if row is None else (wire.decode(row.document), row.beside)
 
 
@@ -212,37 +226,33 @@ def drop_intents(connection: sa.Connection, trade: str, kinds: Iterable[str]) ->
 def keep_stamp(connection: sa.Connection, trade: str, of: str, token: bytes) -> None:
     """Keep the first time stamp over the act ``of``."""
     if stamp_of(connection, trade, of) is None:
-        connection.execute(_STAMPS.insert().values(trade=trade, of=of, token=token))
+        prepared.add(connection, _STAMPS, {"trade": trade, "of": of, "token": token})
 
 
 def stamp_of(connection: sa.Connection, trade: str, of: str) -> bytes | None:
     """The time stamp over the act ``of``, if there is one."""
-    return connection.execute(
-        sa.select(_STAMPS.c.token).where(_STAMPS.c.trade == trade, _STAMPS.c.of == of)
-    ).scalar()
+    token: bytes | None = _STAMP.value(connection, of_trade=trade, id=of)
+    return token
 
 
 def stamps_of(connection: sa.Connection, trade: str) -> dict[str, bytes]:
     """All time stamps of a trade by the ``#`` of what they date."""
-    rows = connection.execute(sa.select(_STAMPS.c.of, _STAMPS.c.token).where(_STAMPS.c.trade == trade))
-    return {row.of: row.token for row in rows}
+    return {row.of: row.token for row in _EVERY_STAMP.rows(connection, of_trade=trade)}
 
 
 def keep_papers(connection: sa.Connection, trade: str, kind: str, octets: Sequence[bytes]) -> None:
     """Keep the certificates or CRLs that were relied on, each once."""
-    known = set(papers_of(connection, trade, kind))
+    known = set(_PAPER_DIGESTS.column(connection, of_trade=trade, of_kind=kind)) if octets else set()
     for each in dict.fromkeys(octets):
-        if each not in known:
-            digest = sha256(each).hexdigest()
-            connection.execute(_PAPERS.insert().values(trade=trade, kind=kind, digest=digest, octets=each))
+        digest = sha256(each).hexdigest()
+        if digest not in known:
+            values = {"trade": trade, "kind": kind, "digest": digest, "octets": each}
+            prepared.add(connection, _PAPERS, values)
 
 
 def papers_of(connection: sa.Connection, trade: str, kind: str) -> list[bytes]:
     """The papers of one kind."""
-    rows = connection.execute(
-        sa.select(_PAPERS.c.octets).where(_PAPERS.c.trade == trade, _PAPERS.c.kind == kind)
-    )
-    return list(rows.scalars())
+    return _EVERY_PAPER.column(connection, of_trade=trade, of_kind=kind)
 
 
 def certificates_of(connection: sa.Connection, trade: str) -> list[Certificate]:
@@ -274,4 +284,4 @@ def empty_basket(connection: sa.Connection, shop: str) -> None:
 
 
 def _trade(row: Any) -> Trade:
-    return Trade(**{**row, "wanted": wire.decode(row["wanted"])})
+    return Trade(**{**row, "wanted": wire.decode(row["wanted"]), "settled": bool(row["settled"])})

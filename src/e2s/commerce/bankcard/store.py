@@ -13,8 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.instants import format_instant, parse_instant
 from e2s.base.outbox import Outbox, outbox_table
+from e2s.base.prepared import Prepared, given
 from e2s.commerce.bankcard.holds import COUNTED, Use
 
 TABLES = sa.MetaData()
@@ -111,94 +113,101 @@ STATEMENT = sa.Table(
 )
 OUTBOX = Outbox(outbox_table(TABLES))
 
+_NOW = given("now")
+_HELD_TOO_LONG = sa.and_(PAYMENT.c.state == "held", PAYMENT.c.hold_until <= _NOW)
+_CLAIMABLE_TOO_LONG = sa.and_(PAYMENT.c.state == "expired", PAYMENT.c.claim_until <= _NOW)
+_EXPIRE = Prepared(PAYMENT.update().where(_HELD_TOO_LONG).values(state=sa.literal_column("'expired'")))
+_CLOSE = Prepared(PAYMENT.update().where(_CLAIMABLE_TOO_LONG).values(state=sa.literal_column("'closed'")))
+_DUE = Prepared(sa.select(PAYMENT.c.seq).where(sa.or_(_HELD_TOO_LONG, _CLAIMABLE_TOO_LONG)).limit(1))
+_HOLDER = given("of_holder")
+_PAYMENT = Prepared(sa.select(PAYMENT).where(PAYMENT.c.holder == _HOLDER, PAYMENT.c.xid == given("of_xid")))
+_NEXT = Prepared(sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.seq), 0) + 1))
+_NEXT_CAPTURE = Prepared(sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.capture_seq), 0) + 1))
+_SECOND_LIVE = Prepared(
+    sa.select(PAYMENT.c.xid)
+    .where(
+        PAYMENT.c.holder == _HOLDER,
+        PAYMENT.c.cid == given("of_cid"),
+        PAYMENT.c.part == given("of_part"),
+        PAYMENT.c.state.in_(COUNTED),
+    )
+    .limit(1)
+)
+_USES = Prepared(
+    sa.select(PAYMENT.c.state, PAYMENT.c.amount, PAYMENT.c.decided).where(
+        PAYMENT.c.holder == _HOLDER, PAYMENT.c.state.in_(COUNTED)
+    )
+)
+_CARD = Prepared(sa.select(CARD).where(CARD.c.holder == _HOLDER))
+_NAME = given("of_name")
+_MANAGER = Prepared(sa.select(MANAGER).where(MANAGER.c.name == _NAME))
+_ORGANISATION = Prepared(sa.select(ORGANISATION).where(ORGANISATION.c.name == _NAME))
+_CONTROLS = Prepared(
+    sa.select(CONTROLS).where(CONTROLS.c.organisation == _NAME).order_by(CONTROLS.c.n.desc()).limit(1)
+)
+
 
 def age(connection: sa.Connection, at: datetime) -> None:
     """Let time pass: held becomes expired, expired closed; a clock set back undoes nothing."""
     now = format_instant(at)
-    state = PAYMENT.c.state
-    connection.execute(
-        PAYMENT.update().where(state == "held", PAYMENT.c.hold_until <= now).values(state="expired")
-    )
-    connection.execute(
-        PAYMENT.update().where(state == "expired", PAYMENT.c.claim_until <= now).values(state="closed")
-    )
+    _EXPIRE.run(connection, {"now": now})
+    _CLOSE.run(connection, {"now": now})
 
 
 def ageing_due(connection: sa.Connection, at: datetime) -> bool:
     """Whether :func:`age` would change something."""
-    now = format_instant(at)
-    held = sa.and_(PAYMENT.c.state == "held", PAYMENT.c.hold_until <= now)
-    expired = sa.and_(PAYMENT.c.state == "expired", PAYMENT.c.claim_until <= now)
-    return (
-        connection.execute(sa.select(PAYMENT.c.seq).where(sa.or_(held, expired)).limit(1)).first() is not None
-    )
+    return _DUE.value(connection, now=format_instant(at)) is not None
 
 
 def payment(connection: sa.Connection, holder: str, xid: str) -> sa.Row[Any] | None:
     """The payment of (card-holder, xid)."""
-    return connection.execute(
-        sa.select(PAYMENT).where(PAYMENT.c.holder == holder, PAYMENT.c.xid == xid)
-    ).one_or_none()
+    return _PAYMENT.row(connection, of_holder=holder, of_xid=xid)
 
 
 def add_payment(connection: sa.Connection, values: Mapping[str, Any]) -> None:
     """A new payment; its (card-holder, xid) must be new."""
-    seq = connection.execute(sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.seq), 0) + 1)).scalar_one()
-    connection.execute(PAYMENT.insert().values(seq=seq, **values))
+    prepared.add(connection, PAYMENT, {"seq": _NEXT.value(connection), **values})
 
 
 def change_payment(connection: sa.Connection, holder: str, xid: str, values: Mapping[str, Any]) -> None:
     """Set members of a payment."""
-    connection.execute(
-        PAYMENT.update().where(PAYMENT.c.holder == holder, PAYMENT.c.xid == xid).values(**values)
-    )
+    prepared.change(connection, PAYMENT, {"holder": holder, "xid": xid}, values)
 
 
 def next_capture(connection: sa.Connection) -> int:
     """The number of the next capture: the order in which statements list them."""
-    found: int = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.capture_seq), 0) + 1)
-    ).scalar_one()
-    return found
+    return int(_NEXT_CAPTURE.value(connection))
 
 
 def second_live(connection: sa.Connection, holder: str, cid: str, part: str) -> bool:
     """Whether a payment of this contract and part already holds or took money."""
-    query = sa.select(PAYMENT.c.xid).where(
-        PAYMENT.c.holder == holder, PAYMENT.c.cid == cid, PAYMENT.c.part == part, PAYMENT.c.state.in_(COUNTED)
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    return _SECOND_LIVE.value(connection, of_holder=holder, of_cid=cid, of_part=part) is not None
 
 
 def uses(connection: sa.Connection, holder: str) -> list[Use]:
     """Everything of the card-holder that may count against her limits."""
-    rows = connection.execute(
-        sa.select(PAYMENT.c.state, PAYMENT.c.amount, PAYMENT.c.decided).where(
-            PAYMENT.c.holder == holder, PAYMENT.c.state.in_(COUNTED)
-        )
-    )
+    rows = _USES.rows(connection, of_holder=holder)
     return [Use(state=r.state, amount=Decimal(r.amount), decided=parse_instant(r.decided)) for r in rows]
 
 
 def card(connection: sa.Connection, holder: str) -> sa.Row[Any] | None:
     """The card of a card-holder's certificate."""
-    return connection.execute(sa.select(CARD).where(CARD.c.holder == holder)).one_or_none()
+    return _CARD.row(connection, of_holder=holder)
 
 
 def manager(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
     """The purchasing manager of this name."""
-    return connection.execute(sa.select(MANAGER).where(MANAGER.c.name == name)).one_or_none()
+    return _MANAGER.row(connection, of_name=name)
 
 
 def organisation(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
     """The organisation's account."""
-    return connection.execute(sa.select(ORGANISATION).where(ORGANISATION.c.name == name)).one_or_none()
+    return _ORGANISATION.row(connection, of_name=name)
 
 
 def newest_controls(connection: sa.Connection, name: str) -> sa.Row[Any] | None:
     """The organisation's control parameters in force."""
-    query = sa.select(CONTROLS).where(CONTROLS.c.organisation == name).order_by(CONTROLS.c.n.desc()).limit(1)
-    return connection.execute(query).one_or_none()
+    return _CONTROLS.row(connection, of_name=name)
 
 
 def statement(connection: sa.Connection, name: str, n: int) -> sa.Row[Any] | None:

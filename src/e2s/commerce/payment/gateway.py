@@ -149,7 +149,7 @@ class Gateway:
             earlier = tables.forwarded(connection, merchant.name, xid, kind, said["n"])
             if earlier is not None:
                 return bytes(earlier.answer)
-            values = (merchant.name, xid, kind, said["n"], request.id, answer)
-            connection.execute(tables.FORWARDED.insert().values(values))
+            mine = {"merchant": merchant.name, "xid": xid, "kind": kind, "n": said["n"]}
+            tables.add_forwarded(connection, {**mine, "request": request.id, "answer": answer})
             acquirer.note(connection, f"payment.{kind}", now, xid=xid, result=result)
         return answer

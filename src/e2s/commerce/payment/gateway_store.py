@@ -10,7 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.outbox import Outbox, outbox_table
+from e2s.base.prepared import Prepared, given
 
 TABLES = sa.MetaData()
 
@@ -43,41 +45,55 @@ FORWARDED = sa.Table(
 )
 OUTBOX = Outbox(outbox_table(TABLES))
 
+_AUTHORISATION = Prepared(
+    sa.select(AUTHORISATION).where(
+        AUTHORISATION.c.merchant == given("of_merchant"), AUTHORISATION.c.xid == given("of_xid")
+    )
+)
+_UNDECIDED = Prepared(
+    sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid)
+    .where(AUTHORISATION.c.state.in_(("forwarded", "reversing")))
+    .order_by(AUTHORISATION.c.at)
+    .limit(given("most"))
+)
+_FORWARDED = Prepared(
+    sa.select(FORWARDED).where(
+        FORWARDED.c.merchant == given("of_merchant"),
+        FORWARDED.c.xid == given("of_xid"),
+        FORWARDED.c.kind == given("of_kind"),
+        FORWARDED.c.n == given("of_n"),
+    )
+)
+
 
 def authorisation(connection: sa.Connection, merchant: str, xid: str) -> sa.Row[Any] | None:
     """The authorisation of (merchant, xid)."""
-    mine = (AUTHORISATION.c.merchant == merchant, AUTHORISATION.c.xid == xid)
-    return connection.execute(sa.select(AUTHORISATION).where(*mine)).one_or_none()
+    return _AUTHORISATION.row(connection, of_merchant=merchant, of_xid=xid)
 
 
 def add_authorisation(connection: sa.Connection, values: Mapping[str, Any]) -> None:
     """A new authorisation; its (merchant, xid) must be new."""
-    connection.execute(AUTHORISATION.insert().values(**values))
+    prepared.add(connection, AUTHORISATION, values)
 
 
 def advance(
     connection: sa.Connection, merchant: str, xid: str, state: str, values: Mapping[str, Any]
 ) -> bool:
     """Set members if the authorisation still is in ``state``; whether it was."""
-    mine = (AUTHORISATION.c.merchant == merchant, AUTHORISATION.c.xid == xid, AUTHORISATION.c.state == state)
-    return connection.execute(AUTHORISATION.update().where(*mine).values(**values)).rowcount == 1
+    mine = {"merchant": merchant, "xid": xid, "state": state}
+    return prepared.change(connection, AUTHORISATION, mine, values) == 1
 
 
 def undecided(connection: sa.Connection, most: int = 200) -> list[tuple[str, str]]:
     """Authorisations that wait for the issuer."""
-    query = sa.select(AUTHORISATION.c.merchant, AUTHORISATION.c.xid).where(
-        AUTHORISATION.c.state.in_(("forwarded", "reversing"))
-    )
-    rows = connection.execute(query.order_by(AUTHORISATION.c.at).limit(most))
-    return [(row.merchant, row.xid) for row in rows]
+    return [(row.merchant, row.xid) for row in _UNDECIDED.rows(connection, most=most)]
+
+
+def add_forwarded(connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    """The answer to a capture or reversal of a new number."""
+    prepared.add(connection, FORWARDED, values)
 
 
 def forwarded(connection: sa.Connection, merchant: str, xid: str, kind: str, n: int) -> sa.Row[Any] | None:
     """The answered capture or reversal of this number."""
-    mine = (
-        FORWARDED.c.merchant == merchant,
-        FORWARDED.c.xid == xid,
-        FORWARDED.c.kind == kind,
-        FORWARDED.c.n == n,
-    )
-    return connection.execute(sa.select(FORWARDED).where(*mine)).one_or_none()
+    return _FORWARDED.row(connection, of_merchant=merchant, of_xid=xid, of_kind=kind, of_n=n)

@@ -149,8 +149,8 @@ class Payments:
         act = till.keys.sign_octets(KEY, wire.encode(document))
         with till.store.transaction() as connection:
             if tables.pinit(connection, asked["cid"], asked["nC"]) is None:
-                values = (asked["cid"], asked["nC"], xid, asked["buyer"], act)
-                connection.execute(tables.PINIT.insert().values(values))
+                mine = {"cid": asked["cid"], "nonce": asked["nC"], "xid": xid, "buyer": asked["buyer"]}
+                tables.add_pinit(connection, {**mine, "act": act})
                 till.note(connection, "payment.begun", now, cid=asked["cid"], xid=xid)
 
     # ------------------------------------------------------------------ PReq

@@ -10,7 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.outbox import Outbox, outbox_table
+from e2s.base.prepared import Prepared, given
 
 TABLES = sa.MetaData()
 
@@ -61,48 +63,61 @@ WAITING = ("asking", "capturing", "reversing")
 #: States in which the contract is being paid, or is paid: no second payment may begin.
 LIVE = ("asking", "authorised", "capturing", "captured", "reversing", "unpaid")
 
+_PINIT = Prepared(sa.select(PINIT).where(PINIT.c.cid == given("of_cid"), PINIT.c.nonce == given("of_nonce")))
+_PINIT_OF = Prepared(sa.select(PINIT).where(PINIT.c.xid == given("of_xid")))
+_PAYMENT = Prepared(sa.select(PAYMENT).where(PAYMENT.c.xid == given("of_xid")))
+_NEWEST = Prepared(
+    sa.select(PAYMENT).where(PAYMENT.c.cid == given("of_cid")).order_by(PAYMENT.c.seq.desc()).limit(1)
+)
+_LIVE = Prepared(
+    sa.select(PAYMENT.c.xid).where(PAYMENT.c.cid == given("of_cid"), PAYMENT.c.state.in_(LIVE)).limit(1)
+)
+_NEXT = Prepared(sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.seq), 0) + 1))
+_WAITING = Prepared(
+    sa.select(PAYMENT.c.xid).where(PAYMENT.c.state.in_(WAITING)).order_by(PAYMENT.c.seq).limit(given("most"))
+)
+
 
 def pinit(connection: sa.Connection, cid: str, nonce: str) -> sa.Row[Any] | None:
     """What was answered to (contract, buyer's nonce)."""
-    query = sa.select(PINIT).where(PINIT.c.cid == cid, PINIT.c.nonce == nonce)
-    return connection.execute(query).one_or_none()
+    return _PINIT.row(connection, of_cid=cid, of_nonce=nonce)
 
 
 def pinit_of(connection: sa.Connection, xid: str) -> sa.Row[Any] | None:
     """The answer from which ``xid`` follows."""
-    return connection.execute(sa.select(PINIT).where(PINIT.c.xid == xid)).one_or_none()
+    return _PINIT_OF.row(connection, of_xid=xid)
+
+
+def add_pinit(connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    """What is answered to a new (contract, buyer's nonce)."""
+    prepared.add(connection, PINIT, values)
 
 
 def payment(connection: sa.Connection, xid: str) -> sa.Row[Any] | None:
     """The payment of this transaction."""
-    return connection.execute(sa.select(PAYMENT).where(PAYMENT.c.xid == xid)).one_or_none()
+    return _PAYMENT.row(connection, of_xid=xid)
 
 
 def newest(connection: sa.Connection, cid: str) -> sa.Row[Any] | None:
     """The contract's newest payment."""
-    query = sa.select(PAYMENT).where(PAYMENT.c.cid == cid).order_by(PAYMENT.c.seq.desc()).limit(1)
-    return connection.execute(query).one_or_none()
+    return _NEWEST.row(connection, of_cid=cid)
 
 
 def live(connection: sa.Connection, cid: str) -> bool:
     """Whether the contract is being paid already."""
-    query = sa.select(PAYMENT.c.xid).where(PAYMENT.c.cid == cid, PAYMENT.c.state.in_(LIVE)).limit(1)
-    return connection.execute(query).first() is not None
+    return _LIVE.value(connection, of_cid=cid) is not None
 
 
 def add_payment(connection: sa.Connection, values: Mapping[str, Any]) -> None:
     """A new payment; its xid must be new."""
-    seq = connection.execute(sa.select(sa.func.coalesce(sa.func.max(PAYMENT.c.seq), 0) + 1)).scalar_one()
-    connection.execute(PAYMENT.insert().values(seq=seq, **values))
+    prepared.add(connection, PAYMENT, {"seq": _NEXT.value(connection), **values})
 
 
 def advance(connection: sa.Connection, xid: str, state: str, values: Mapping[str, Any]) -> bool:
     """Set members if the payment still is in ``state``; whether it was."""
-    mine = (PAYMENT.c.xid == xid, PAYMENT.c.state == state)
-    return connection.execute(PAYMENT.update().where(*mine).values(**values)).rowcount == 1
+    return prepared.change(connection, PAYMENT, {"xid": xid, "state": state}, values) == 1
 
 
 def waiting(connection: sa.Connection, most: int = 200) -> Sequence[str]:
     """Payments that wait for the gateway, oldest first."""
-    query = sa.select(PAYMENT.c.xid).where(PAYMENT.c.state.in_(WAITING)).order_by(PAYMENT.c.seq).limit(most)
-    return connection.execute(query).scalars().all()
+    return _WAITING.column(connection, most=most)

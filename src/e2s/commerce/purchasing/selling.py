@@ -191,7 +191,7 @@ class Selling:
                 document = rules.make_confirmation(counter.sender, offer, act, now)
                 counter.intend(connection, trade.id, "confirm", document, ["accept"])
                 cid = act_id(document, [act.octets])
-                connection.execute(store.TRADE.update().where(store.TRADE.c.id == trade.id).values(cid=cid))
+                store.change(connection, trade.id, cid=cid)
 
     def _token(self, trade: Trade, octets: bytes) -> bytes | None:
         with self._counter.store.reading() as connection:

@@ -14,9 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
 from e2s.base.outbox import Outbox, outbox_table
+from e2s.base.prepared import Prepared, given
 from e2s.commerce.purchasing.tables import MERCHANT
 from e2s.commerce.steps import Step, follow
 from e2s.crypto.acts import Act, read_act
@@ -143,70 +145,109 @@ class Trade:
     sealed: int
 
 
-def _trades(connection: sa.Connection, asked: sa.Select[Any]) -> list[Trade]:
-    return [Trade(**row) for row in connection.execute(asked).mappings()]
+_KEY = given("key")
+_NAME = given("of_name")
+_FIND = Prepared(sa.select(TRADE).where(TRADE.c.person == given("of_person"), TRADE.c.trade == _NAME))
+_GET = Prepared(sa.select(TRADE).where(TRADE.c.id == _KEY))
+_WAITING = Prepared(sa.select(TRADE).where(TRADE.c.state.in_(OPEN)).order_by(TRADE.c.id).limit(given("most")))
+_OFFERS = Prepared(
+    sa.select(sa.func.count()).where(TRADE.c.person == given("of_person"), TRADE.c.state == "offered")
+)
+_KEPT = Prepared(sa.select(ACT.c.n).where(ACT.c.trade == _KEY, ACT.c.id == given("of_act")))
+_ACT = Prepared(
+    sa.select(ACT.c.octets).where(ACT.c.trade == _KEY, ACT.c.name == _NAME).order_by(ACT.c.n.desc()).limit(1)
+)
+_FORGET_ACT = Prepared(ACT.delete().where(ACT.c.trade == _KEY, ACT.c.id == given("of_act")))
+_ACTS = Prepared(sa.select(ACT.c.name, ACT.c.id, ACT.c.octets).where(ACT.c.trade == _KEY).order_by(ACT.c.n))
+_INTENT = Prepared(sa.select(INTENT).where(INTENT.c.trade == _KEY, INTENT.c.name == _NAME))
+_INTENTS = Prepared(sa.select(INTENT.c.name).where(INTENT.c.trade == _KEY))
+_FULFIL = Prepared(INTENT.delete().where(INTENT.c.trade == _KEY, INTENT.c.name == _NAME))
+_STAMP = Prepared(sa.select(STAMP.c.token).where(STAMP.c.trade == _KEY, STAMP.c.act == given("of_act")))
+_STAMPS = Prepared(sa.select(STAMP.c.act, STAMP.c.token).where(STAMP.c.trade == _KEY))
+_UNSTAMPED = Prepared(
+    sa.select(ACT.c.trade)
+    .select_from(ACT.outerjoin(STAMP, (STAMP.c.trade == ACT.c.trade) & (STAMP.c.act == ACT.c.id)))
+    .where(ACT.c.name == "confirm", STAMP.c.act.is_(None))
+    .limit(given("most"))
+)
+_CRL = Prepared(sa.select(CRL.c.digest).where(CRL.c.digest == given("of_digest")))
+_TRADE_CRLS = Prepared(sa.select(TRADE_CRL.c.digest).where(TRADE_CRL.c.trade == _KEY))
+_CRLS = Prepared(
+    sa.select(CRL.c.octets)
+    .select_from(CRL.join(TRADE_CRL, TRADE_CRL.c.digest == CRL.c.digest))
+    .where(TRADE_CRL.c.trade == _KEY)
+)
+_RESULT = Prepared(sa.select(RESULT).where(RESULT.c.person == given("of_person"), RESULT.c.rid == _NAME))
+_KEEP_RESULT = Prepared(RESULT.insert().prefix_with("OR IGNORE"), ("person", "rid", "asked", "answer", "at"))
+_INSIDE = sa.select(sa.func.count()).where(ACT.c.trade == TRADE.c.id).scalar_subquery()
+_ENDED = Prepared(
+    sa.select(TRADE)
+    .where(TRADE.c.state.in_(ENDED), TRADE.c.cid != "", TRADE.c.sealed < _INSIDE)
+    .limit(given("most"))
+)
+_DROP_OPENED = Prepared(OPENED.delete().where(OPENED.c.trade == _KEY, OPENED.c.name == _NAME))
+_OPENED = Prepared(sa.select(OPENED.c.name, OPENED.c.octets).where(OPENED.c.trade == _KEY))
+
+
+def _trade(row: sa.Row[Any]) -> Trade:
+    return Trade(**row._mapping)  # noqa: SLF001 - a row's public name for its members
 
 
 def find(connection: sa.Connection, person: str, trade: str) -> Trade | None:
     """The buyer's trade of this name, if there is one."""
-    asked = sa.select(TRADE).where(TRADE.c.person == person, TRADE.c.trade == trade)
-    return next(iter(_trades(connection, asked)), None)
+    row = _FIND.row(connection, of_person=person, of_name=trade)
+    return None if row is None else _trade(row)
 
 
 def get(connection: sa.Connection, key: int) -> Trade:
     """The trade of this row."""
-    return _trades(connection, sa.select(TRADE).where(TRADE.c.id == key))[0]
+    return _trade(_GET.rows(connection, key=key)[0])
 
 
 def waiting(connection: sa.Connection, most: int) -> list[Trade]:
     """Trades that time or a repeat may move, oldest first."""
-    return _trades(
-        connection, sa.select(TRADE).where(TRADE.c.state.in_(OPEN)).order_by(TRADE.c.id).limit(most)
-    )
+    return [_trade(row) for row in _WAITING.rows(connection, most=most)]
 
 
 def open_offers(connection: sa.Connection, person: str) -> int:
     """How many offers wait for this person."""
-    asked = sa.select(sa.func.count()).where(TRADE.c.person == person, TRADE.c.state == "offered")
-    return int(connection.execute(asked).scalar_one())
+    return int(_OFFERS.value(connection, of_person=person))
 
 
 def insert(connection: sa.Connection, values: dict[str, object]) -> int:
     """A new trade's row; its key."""
-    key = connection.execute(TRADE.insert().values(**values)).inserted_primary_key
-    assert key is not None  # noqa: S101 - an insert of one row has a key
-    return int(key[0])
+    return prepared.add(connection, TRADE, values)
 
 
 def move(connection: sa.Connection, key: int, event: str, **values: str) -> Step:
     """Follow the table for ``event`` from the state that stands *now*; raises ``out-of-order``."""
     step = follow(MERCHANT, get(connection, key).state, event)
-    connection.execute(TRADE.update().where(TRADE.c.id == key).values(state=step.state, **values))
+    change(connection, key, state=step.state, **values)
     return step
+
+
+def change(connection: sa.Connection, key: int, **values: str | int) -> None:
+    """Set members of a trade."""
+    prepared.change(connection, TRADE, {"id": key}, values)
 
 
 def keep(connection: sa.Connection, key: int, name: str, octets: bytes) -> Act:
     """Keep an act; one that is kept already (by its #) stays as it came first."""
     act = read_act(octets)
-    if connection.execute(sa.select(ACT.c.n).where(ACT.c.trade == key, ACT.c.id == act.id)).first() is None:
-        connection.execute(ACT.insert().values(trade=key, name=name, id=act.id, octets=octets))
+    if _KEPT.value(connection, key=key, of_act=act.id) is None:
+        prepared.add(connection, ACT, {"trade": key, "name": name, "id": act.id, "octets": octets})
     return act
 
 
 def act(connection: sa.Connection, key: int, name: str) -> Act | None:
     """The newest act of this name in the trade."""
-    octets = connection.execute(
-        sa.select(ACT.c.octets)
-        .where(ACT.c.trade == key, ACT.c.name == name)
-        .order_by(ACT.c.n.desc())
-        .limit(1)
-    ).scalar()
+    octets = _ACT.value(connection, key=key, of_name=name)
     return read_act(octets) if octets is not None else None
 
 
 def forget_act(connection: sa.Connection, key: int, act_id: str) -> None:
     """Take out an act that was kept for an intent that came to nothing."""
-    connection.execute(ACT.delete().where(ACT.c.trade == key, ACT.c.id == act_id))
+    _FORGET_ACT.run(connection, {"key": key, "of_act": act_id})
 
 
 def needed(connection: sa.Connection, key: int, name: str) -> Act:
@@ -219,20 +260,18 @@ def needed(connection: sa.Connection, key: int, name: str) -> Act:
 
 def acts(connection: sa.Connection, key: int) -> list[tuple[str, str, bytes]]:
     """Name, id and octets of every act, in the order in which they came about."""
-    rows = connection.execute(
-        sa.select(ACT.c.name, ACT.c.id, ACT.c.octets).where(ACT.c.trade == key).order_by(ACT.c.n)
-    )
-    return [(row.name, row.id, row.octets) for row in rows]
+    return [(row.name, row.id, row.octets) for row in _ACTS.rows(connection, key=key)]
 
 
 def intend(connection: sa.Connection, key: int, name: str, octets: bytes, over: Sequence[str] = ()) -> None:
     """Write down exactly what will be signed (or sent), over which acts."""
-    connection.execute(INTENT.insert().values(trade=key, name=name, octets=octets, over=" ".join(over)))
+    values = {"trade": key, "name": name, "octets": octets, "over": " ".join(over)}
+    prepared.add(connection, INTENT, values)
 
 
 def intent(connection: sa.Connection, key: int, name: str) -> tuple[bytes, list[bytes]] | None:
     """The octets intended under this name and the acts that they go over."""
-    row = connection.execute(sa.select(INTENT).where(INTENT.c.trade == key, INTENT.c.name == name)).first()
+    row = _INTENT.row(connection, key=key, of_name=name)
     if row is None:
         return None
     return row.octets, [needed(connection, key, part).octets for part in row.over.split()]
@@ -240,62 +279,57 @@ def intent(connection: sa.Connection, key: int, name: str) -> tuple[bytes, list[
 
 def intents(connection: sa.Connection, key: int) -> list[str]:
     """Names of what is intended and not done."""
-    return list(connection.execute(sa.select(INTENT.c.name).where(INTENT.c.trade == key)).scalars())
+    return _INTENTS.column(connection, key=key)
 
 
 def fulfil(connection: sa.Connection, key: int, name: str) -> None:
     """The intent is done (or will not be)."""
-    connection.execute(INTENT.delete().where(INTENT.c.trade == key, INTENT.c.name == name))
+    _FULFIL.run(connection, {"key": key, "of_name": name})
 
 
 def stamp(connection: sa.Connection, key: int, act_id: str) -> bytes | None:
     """The token over the act's signature, if there is one."""
-    return connection.execute(
-        sa.select(STAMP.c.token).where(STAMP.c.trade == key, STAMP.c.act == act_id)
-    ).scalar()
+    token: bytes | None = _STAMP.value(connection, key=key, of_act=act_id)
+    return token
 
 
 def stamps(connection: sa.Connection, key: int) -> dict[str, bytes]:
     """All tokens of the trade by act."""
-    rows = connection.execute(sa.select(STAMP.c.act, STAMP.c.token).where(STAMP.c.trade == key))
-    return {row.act: row.token for row in rows}
+    return {row.act: row.token for row in _STAMPS.rows(connection, key=key)}
 
 
 def keep_stamp(connection: sa.Connection, key: int, act_id: str, token: bytes) -> None:
     """Keep the first token over an act."""
     if stamp(connection, key, act_id) is None:
-        connection.execute(STAMP.insert().values(trade=key, act=act_id, token=token))
+        prepared.add(connection, STAMP, {"trade": key, "act": act_id, "token": token})
 
 
 def unstamped(connection: sa.Connection, most: int) -> list[int]:
     """Trades whose confirmation has no time stamp yet."""
-    joined = ACT.outerjoin(STAMP, (STAMP.c.trade == ACT.c.trade) & (STAMP.c.act == ACT.c.id))
-    missing = sa.select(ACT.c.trade).select_from(joined).where(ACT.c.name == "confirm", STAMP.c.act.is_(None))
-    return list(connection.execute(missing.limit(most)).scalars())
+    return _UNSTAMPED.column(connection, most=most)
 
 
 def keep_crls(connection: sa.Connection, key: int, crls: Sequence[bytes]) -> None:
     """Keep the revocation lists that were relied on just now."""
+    here = set(_TRADE_CRLS.column(connection, key=key)) if crls else set()
     for octets in crls:
         digest = sha256(octets).digest()
-        row = {"trade": key, "digest": digest}
-        if connection.execute(sa.select(CRL.c.digest).where(CRL.c.digest == digest)).first() is None:
-            connection.execute(CRL.insert().values(digest=digest, octets=octets))
-        known = sa.select(TRADE_CRL.c.trade).where(TRADE_CRL.c.trade == key, TRADE_CRL.c.digest == digest)
-        if connection.execute(known).first() is None:
-            connection.execute(TRADE_CRL.insert().values(**row))
+        if digest in here:
+            continue
+        if _CRL.value(connection, of_digest=digest) is None:
+            prepared.add(connection, CRL, {"digest": digest, "octets": octets})
+        prepared.add(connection, TRADE_CRL, {"trade": key, "digest": digest})
+        here.add(digest)
 
 
 def crls(connection: sa.Connection, key: int) -> list[bytes]:
     """The revocation lists kept for the trade."""
-    joined = CRL.join(TRADE_CRL, TRADE_CRL.c.digest == CRL.c.digest)
-    rows = connection.execute(sa.select(CRL.c.octets).select_from(joined).where(TRADE_CRL.c.trade == key))
-    return list(rows.scalars())
+    return _CRLS.column(connection, key=key)
 
 
 def result(connection: sa.Connection, person: str, rid: str, asked: bytes) -> bytes | None:
     """The stored answer to (signer, rid); raises ``rid-reused`` for another request under the same rid."""
-    row = connection.execute(sa.select(RESULT).where(RESULT.c.person == person, RESULT.c.rid == rid)).first()
+    row = _RESULT.row(connection, of_person=person, of_name=rid)
     if row is None:
         return None
     if row.asked != asked:
@@ -308,7 +342,7 @@ def keep_result(
 ) -> None:
     """Store the answer to (signer, rid)."""
     values = {"person": person, "rid": rid, "asked": asked, "answer": answer, "at": format_instant(at)}
-    connection.execute(RESULT.insert().prefix_with("OR IGNORE").values(**values))
+    _KEEP_RESULT.run(connection, values)
 
 
 def forget_results(connection: sa.Connection, before: datetime) -> None:
@@ -318,23 +352,20 @@ def forget_results(connection: sa.Connection, before: datetime) -> None:
 
 def ended(connection: sa.Connection, most: int) -> list[Trade]:
     """Ended trades with acts that are in no evidence bundle yet."""
-    count = sa.select(sa.func.count()).where(ACT.c.trade == TRADE.c.id).scalar_subquery()
-    asked = sa.select(TRADE).where(TRADE.c.state.in_(ENDED), TRADE.c.cid != "", count > TRADE.c.sealed)
-    return _trades(connection, asked.limit(most))
+    return [_trade(row) for row in _ENDED.rows(connection, most=most)]
 
 
 def sealed(connection: sa.Connection, key: int, acts_inside: int) -> None:
     """The bundle of the trade holds so many acts."""
-    connection.execute(TRADE.update().where(TRADE.c.id == key).values(sealed=acts_inside))
+    change(connection, key, sealed=acts_inside)
 
 
 def keep_opened(connection: sa.Connection, key: int, name: str, octets: bytes) -> None:
     """Keep the canonical octets of an instruction that we may show."""
-    connection.execute(OPENED.delete().where(OPENED.c.trade == key, OPENED.c.name == name))
-    connection.execute(OPENED.insert().values(trade=key, name=name, octets=octets))
+    _DROP_OPENED.run(connection, {"key": key, "of_name": name})
+    prepared.add(connection, OPENED, {"trade": key, "name": name, "octets": octets})
 
 
 def opened(connection: sa.Connection, key: int) -> dict[str, bytes]:
     """The instructions that we may show, by name."""
-    rows = connection.execute(sa.select(OPENED.c.name, OPENED.c.octets).where(OPENED.c.trade == key))
-    return {row.name: row.octets for row in rows}
+    return {row.name: row.octets for row in _OPENED.rows(connection, key=key)}

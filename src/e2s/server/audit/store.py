@@ -7,6 +7,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
+from e2s.base.prepared import Prepared, given
 from e2s.server.audit.chain import GENESIS, Entry
 
 TABLES: Final = sa.MetaData()
@@ -21,27 +23,28 @@ LOG: Final = sa.Table(
     sa.UniqueConstraint("source", "row"),
 )
 
+_HEAD: Final = Prepared(sa.select(LOG.c.number, LOG.c.digest).order_by(LOG.c.number.desc()).limit(1))
+_KNOWN: Final = Prepared(
+    sa.select(LOG.c.event).where(LOG.c.source == given("of_source"), LOG.c.row == given("of_row"))
+)
+
 
 def head(connection: sa.Connection) -> tuple[int, bytes]:
     """Number and digest of the last entry; 0 and the genesis when there is none."""
-    row = connection.execute(
-        sa.select(LOG.c.number, LOG.c.digest).order_by(LOG.c.number.desc()).limit(1)
-    ).first()
+    row = _HEAD.row(connection)
     return (row.number, row.digest) if row else (0, GENESIS)
 
 
 def known(connection: sa.Connection, source: str, row: int) -> bytes | None:
     """The event that stands under this row of this component."""
-    found = connection.execute(
-        sa.select(LOG.c.event).where(LOG.c.source == source, LOG.c.row == row)
-    ).scalar()
+    found = _KNOWN.value(connection, of_source=source, of_row=row)
     return None if found is None else bytes(found)
 
 
 def add(connection: sa.Connection, entry: Entry) -> None:
     """Append an entry."""
     values = {"number": entry.number, "source": entry.source, "row": entry.row}
-    connection.execute(LOG.insert().values(**values, event=entry.event, digest=entry.digest))
+    prepared.add(connection, LOG, {**values, "event": entry.event, "digest": entry.digest})
 
 
 def entries(connection: sa.Connection) -> Iterator[Entry]:

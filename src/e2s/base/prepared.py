@@ -1,0 +1,116 @@
+"""Statements that recur are built and rendered once, and run on the driver with named values.
+
+Building and rendering a statement anew costs several times what SQLite needs to answer it.  Values are
+those that SQLite knows, text, octets and integers; a switch is read as 0 or 1.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+
+from e2s.base.database import driver_of
+
+Statement: TypeAlias = "sa.Select[Any] | sa.Insert | sa.Update | sa.Delete"
+_DIALECT = sqlite.dialect(paramstyle="named")
+
+
+def given(name: str) -> sa.BindParameter[Any]:
+    """A value that is given by this name at each run; it must not be the name of a column that is set."""
+    return sa.bindparam(name, required=False)
+
+
+class Prepared:
+    """One statement with its :func:`given` values."""
+
+    def __init__(self, statement: Statement, sets: Iterable[str] | None = None) -> None:
+        """``sets``: the columns that an insert or update sets, each by a value of its name."""
+        self._statement = statement
+        self._sets = None if sets is None else list(sets)
+        chosen = statement.selected_columns.keys() if isinstance(statement, sa.Select) else ()
+        self._shape = SimpleResultMetaData(list(chosen))
+
+    @cached_property
+    def _rendered(self) -> tuple[str, dict[str, object]]:
+        """The statement as SQL, and the values that are always the same; made at its first use."""
+        compiled = self._statement.compile(
+            dialect=_DIALECT,
+            column_keys=self._sets,
+            compile_kwargs={"render_postcompile": self._sets is None},
+        )
+        fixed: dict[str, object] = {
+            name: value for name, value in compiled.params.items() if isinstance(value, str | bytes | int)
+        }
+        fixed |= {column.key: _default(column) for column in compiled.insert_prefetch}
+        return str(compiled), fixed
+
+    def _run(self, connection: sa.Connection, values: Mapping[str, object]) -> sqlite3.Cursor:
+        sql, fixed = self._rendered
+        return driver_of(connection).execute(sql, {**fixed, **values})
+
+    def rows(self, connection: sa.Connection, **values: object) -> list[sa.Row[Any]]:
+        """Every row."""
+        found: IteratorResult[Any] = IteratorResult(self._shape, self._run(connection, values))
+        return list(found.all())
+
+    def row(self, connection: sa.Connection, **values: object) -> sa.Row[Any] | None:
+        """The first row, if there is one."""
+        first = self._run(connection, values).fetchone()
+        if first is None:
+            return None
+        found: IteratorResult[Any] = IteratorResult(self._shape, iter((first,)))
+        return found.one()
+
+    def column(self, connection: sa.Connection, **values: object) -> list[Any]:
+        """The first member of every row."""
+        return [row[0] for row in self._run(connection, values)]
+
+    def value(self, connection: sa.Connection, **values: object) -> Any:
+        """The first member of the first row, or None."""
+        first = self._run(connection, values).fetchone()
+        return None if first is None else first[0]
+
+    def run(self, connection: sa.Connection, values: Mapping[str, object]) -> int:
+        """Write; how many rows were written."""
+        return self._run(connection, values).rowcount
+
+    def added(self, connection: sa.Connection, values: Mapping[str, object]) -> int:
+        """Insert; the number of the row that was inserted."""
+        return self._run(connection, values).lastrowid or 0
+
+
+def add(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> int:
+    """Insert a row of these values; its number."""
+    return _insert(table, tuple(values)).added(connection, values)
+
+
+@cache
+def _insert(table: sa.Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(table.insert(), columns)
+
+
+def change(
+    connection: sa.Connection, table: sa.Table, where: Mapping[str, object], values: Mapping[str, object]
+) -> int:
+    """Set ``values`` in the rows whose columns are ``where``; how many there were."""
+    named = {f"is_{column}": value for column, value in where.items()}
+    return _update(table, tuple(where), tuple(values)).run(connection, {**named, **values})
+
+
+@cache
+def _update(table: sa.Table, where: tuple[str, ...], columns: tuple[str, ...]) -> Prepared:
+    here = [table.c[column] == given(f"is_{column}") for column in where]
+    return Prepared(table.update().where(*here), columns)
+
+
+def _default(column: sa.Column[Any]) -> object:
+    default = column.default
+    if not isinstance(default, sa.ColumnDefault) or not default.is_scalar:
+        raise TypeError(f"the default of {column} is no value")
+    return default.arg
