@@ -193,7 +193,8 @@ class Asking:
         told = self._issuers_word(act.inner(), inner, ds, now)
         if act.document["req"] != request or told.document["req"] != request:
             raise Refusal("other-transaction", "the answer is to another request")
-        if act.document["xid"] != ds.document["xid"] or act.document["result"] != told.document["result"]:
+        same_payment(act.document, {member: ds.document[member] for member in ("xid", "trade")})
+        if any(act.document[m] != told.document[m] for m in ("n", "result") if m in act.document):
             raise Refusal("gateway-invents", "the gateway says something else than the issuer")
         return str(told.document["result"])
 

@@ -18,12 +18,12 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA, format_instant
 from e2s.base.money import parse_number
 from e2s.base.wire import Document, b64u
+from e2s.commerce.acts import received
 from e2s.commerce.delivery import RECEIPT
 from e2s.commerce.order import check_sums, sums
 from e2s.commerce.purchasing.documents import ACCEPT, OFFER
 from e2s.commerce.purchasing.items import Item, plain
 from e2s.commerce.purchasing.pricing import unit_price
-from e2s.crypto import oids
 from e2s.crypto.acts import Act, check_act_signature
 from e2s.security.pki.trust import Trust
 
@@ -146,7 +146,7 @@ def check_acceptance(act: Act, offer: Act, buyer: Buyer, merchant: str, trust: T
     """Raise unless ``act`` accepts exactly ``offer``, signed by exactly the buyer it was made to.
 
     Refusals: ``wrong-label``, ``wrong-offer``, ``stripped-inner-signature``, ``wrong-deadlines``,
-    ``offer-of-other-organisation`` and those of :meth:`~e2s.security.pki.trust.Trust.check_act`.
+    ``offer-of-other-organisation`` and those of :func:`~e2s.commerce.acts.received`.
     """
     ACCEPT.check(act.document)
     document, offered = act.document, offer.document
@@ -162,8 +162,7 @@ def check_acceptance(act: Act, offer: Act, buyer: Buyer, merchant: str, trust: T
         raise Refusal("offer-of-other-organisation", "the offer was made to another buyer's key")
     if buyer.organisation not in certificate.names or buyer.organisation not in offered["to"]:
         raise Refusal("offer-of-other-organisation", "the offer was made to another organisation")
-    purpose = oids.SIGNING["buyer"]
-    trust.check_act(act, type=ACCEPT.type, to=merchant, purpose=purpose, at=at, name=buyer.person)
+    received(act, ACCEPT, trust=trust, to=merchant, role="buyer", at=at, name=buyer.person)
 
 
 def check_nested(act: Act, index: int, expected: Act) -> None:
@@ -222,8 +221,7 @@ def check_receipt(act: Act, delivery: Act, buyer: Buyer, certificate: str, merch
             raise Refusal("more-than-delivered", "the receipt is for more than was delivered", line=line["n"])
     if act.certificate.id != certificate:
         raise Refusal("other-buyer", "the receipt is by another key than accepted the offer")
-    purpose = oids.SIGNING["buyer"]
-    trust.check_act(act, type=RECEIPT.type, to=merchant, purpose=purpose, at=at, name=buyer.person)
+    received(act, RECEIPT, trust=trust, to=merchant, role="buyer", at=at, name=buyer.person)
 
 
 def terms_of(name: str, words: str) -> dict[str, str]:
