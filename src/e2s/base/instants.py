@@ -33,7 +33,7 @@ class SystemClock:
 
 def format_instant(at: datetime) -> str:
     """``YYYY-MM-DDThh:mm:ssZ`` of an aware instant."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_instant(text: str) -> datetime:
@@ -41,7 +41,7 @@ def parse_instant(text: str) -> datetime:
     try:
         if not _FORM.fullmatch(text):
             raise ValueError(text)
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except (ValueError, TypeError) as error:
         raise Refusal("bad-instant", "an instant is written YYYY-MM-DDThh:mm:ssZ") from error
 

@@ -189,6 +189,7 @@ class _Line:
         self.sock = sock
         self.deadline = 0.0
         self.received = 0
+        self.unsent: list[bytes] = []
         self.probing = False
         self.ended = False
         self._reader = _Reader(_Incoming(self), _CHUNK_BYTES)
@@ -196,6 +197,7 @@ class _Line:
     def begin(self, deadline: float) -> None:
         self.deadline = deadline
         self.received = 0
+        self.unsent = []
 
     def remaining(self) -> float:
         left = self.deadline - time.monotonic()
@@ -204,7 +206,12 @@ class _Line:
         return left
 
     def sendall(self, octets: bytes) -> None:
+        """Gather what is sent: head and body leave together by :meth:`flush`."""
+        self.unsent.append(octets)
+
+    def flush(self) -> None:
         self.sock.settimeout(self.remaining())
+        octets, self.unsent = b"".join(self.unsent), []
         self.sock.sendall(octets)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -311,6 +318,7 @@ class _Connection(http.client.HTTPConnection):
         except (ValueError, http.client.InvalidURL) as error:
             raise Misuse("bad-request", "the request's method, path or headers cannot be sent") from error
         self.endheaders(request.body or None)
+        self.line.flush()
 
 
 def _whole_body(answer: http.client.HTTPResponse, method: str, most: int, line: _Line) -> bytes:
@@ -343,6 +351,7 @@ def _tunnel(sock: socket.socket, target: Origin, deadline: float) -> None:
     line.begin(deadline)
     where = target.authority
     line.sendall(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode("ascii"))
+    line.flush()
     answer = http.client.HTTPResponse(line, method="CONNECT")  # type: ignore[arg-type]  # a line reads like a socket
     try:
         answer.begin()
