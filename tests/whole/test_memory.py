@@ -307,8 +307,8 @@ def judged(octets: bytes) -> object:
     raise E2SError("bad-bundle", report.findings[0].name)
 
 
-def in_form(form: Form) -> Callable[[bytes], object]:
-    return lambda octets: form.check(wire.decode(octets))
+def in_form(form: Form) -> tuple[Callable[[bytes], object], Callable[[], Bombs]]:
+    return (lambda octets: form.check(wire.decode(octets))), (lambda: documents(form))
 
 
 #: Every decoder of octets that somebody else may have made, and its bombs.
@@ -341,7 +341,7 @@ DECODERS: dict[str, tuple[Callable[[bytes], object], Callable[[], Bombs]]] = {
     "item-file": (read_items, deflated),
     "bundle": (read_bundle, archives),
     "judgement": (judged, archives),
-    **{form.type: (in_form(form), lambda form=form: documents(form)) for form in (*FORMS, *INSTRUCTIONS)},
+    **{form.type: in_form(form) for form in (*FORMS, *INSTRUCTIONS)},
 }
 
 

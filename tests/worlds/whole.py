@@ -150,10 +150,12 @@ class Whole:
         review = wallet.ask(wallet.basket(shop, lines), home.deliver_to, home.cost_centre)
         return self.finish(review.trade, name, phrase)
 
-    def finish(self, trade: str, name: str = "alpha-wallet", phrase: Phrase | None = None) -> Trade:
+    def finish(
+        self, trade: str, name: str = "alpha-wallet", phrase: Phrase | None = None, most: int = 40
+    ) -> Trade:
         """Accept, pay, receive: as often as it takes, with time passing between attempts."""
         wallet, phrase = self.wallet(name).wallet, phrase or self.phrase(name)
-        for _ in range(40):
+        for _ in range(most):
             known = wallet.trade(trade)
             try:
                 if known.state == "offered":
