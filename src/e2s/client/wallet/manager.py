@@ -145,6 +145,8 @@ class Desk:
             last=last,
             judge=office.judge(),
         )
+        if act.document["currency"] != office.currency:
+            raise Refusal("other-currency", "the statement is in another currency than the account's")
         with office.database.transaction() as connection:
             _keep(connection, "statement", n, act)
             facts = {"n": n, "statement": act.id, "total": act.document["total"]}

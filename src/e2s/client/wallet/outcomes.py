@@ -82,12 +82,13 @@ def check_answer(
     document = answer.document
     if document["inquiry"] != inquiry.id:
         raise Refusal("other-inquiry", "the answer is to another inquiry")
-    same_payment(document, {"xid": payment.ds.document["xid"], "ds": payment.ds.id})
+    said = payment.ds.document
+    same_payment(document, {"xid": said["xid"], "ds": payment.ds.id, "trade": said["trade"]})
     decision = check_decision(answer.inner(), payment, issuer, judge) if answer.over else None
-    said = decision.document["result"] if decision else ""
-    if document["state"] in {"held", "captured"} and said not in {"", "approved"}:
+    result = decision.document["result"] if decision else ""
+    if document["state"] in {"held", "captured"} and result not in {"", "approved"}:
         raise Refusal("contradicting-results", "the answer and the decision in it differ")
-    if document["state"] == "declined" and said != "declined":
+    if document["state"] == "declined" and result != "declined":
         raise Refusal("decision-missing", "a refusal of payment shows the issuer's decision")
     return answer, f"inquiry-{document['state']}", decision
 

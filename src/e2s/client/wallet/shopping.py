@@ -188,6 +188,8 @@ class Shopping:
         if "confirm" not in answer:
             if "void" in answer:
                 void = rules.check_void(octets_of(answer, "void"), trade, known.shop, judge)
+                if void.document.get("accept", acceptance.id) != acceptance.id:
+                    raise Refusal("wrong-acceptance", "the void is of another acceptance")
                 with desk.database.transaction() as connection:
                     store.keep(connection, trade, "void", void)
                     desk.rely(connection, trade)
