@@ -8,7 +8,6 @@ anything, and members by which a signer contradicts only itself, which charges n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,25 +16,10 @@ import pytest
 
 from e2s.base import wire
 from e2s.base.errors import Refusal
-from e2s.commerce.bankcard import documents as bankcard
-from e2s.commerce.payment import documents as payment
-from e2s.commerce.purchasing import documents as purchasing
 from e2s.crypto.acts import Act, check_act_signature, read_act
-from e2s.crypto.forms import Form
-from e2s.network.sessions.login import ANSWER_FORM, LOGIN_FORM
 from tests.worlds.books import CAPTURED, TOTAL, Market, market_in
-from tests.worlds.forging import WAYS, Keys, Tamper, resigned, rules_raised
+from tests.worlds.forging import WAYS, Keys, Tamper, members, other, resigned, rules_raised
 
-FORMS: dict[str, Form] = {
-    form.type.rpartition("/")[2]: form
-    for form in (
-        *purchasing.FORMS.values(),
-        *payment.FORMS.values(),
-        *bankcard.FORMS.values(),
-        LOGIN_FORM,
-        ANSWER_FORM,
-    )
-}
 #: The acts of a purchase to its receipt, in the order in which they travel.
 PURCHASE = (
     "login login-answer offer accept confirm pinit pay auth issue decision authres pres delivery capreq captured"
@@ -176,28 +160,6 @@ PUT_IN = {
     ("delivery", "goods"): {"name": "a.pdf", "size": 1, "chunk": 1, "root": "sha-256:" + "A" * 43},
     ("receipt", "complaint"): "one reel is empty",
 }
-
-
-def other(value: Any) -> Any:
-    """Another value of the same form and, in writing, of the same length where there is one."""
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, list):
-        return [other(value[0]), *value[1:]]
-    if isinstance(value, dict):
-        first = min(value)
-        return {**value, first: other(value[first])}
-    if re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", value):
-        return f"{int(value[:4]) + 1}{value[4:]}"
-    if re.fullmatch(r"-?\d+\.\d+", value):
-        return value[:-1] + str((int(value[-1]) + 1) % 10)
-    start = len("sha-256:") if value.startswith("sha-256:") else 0
-    return value[:start] + ("B" if value[start] == "A" else "A") + value[start + 1 :]
-
-
-def members(name: str) -> list[str]:
-    form = FORMS[name]
-    return [*form.members, *form.optional]
 
 
 def changing(name: str, member: str) -> Callable[[dict[str, Any]], None]:

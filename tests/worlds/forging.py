@@ -6,6 +6,7 @@ there once and puts another in its place; everything before and after is what th
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,17 +22,34 @@ from e2s.base.http import Handler, Request, Response
 from e2s.base.instants import parse_instant
 from e2s.base.wire import b64u, unb64u
 from e2s.client.wallet.desk import Line
+from e2s.commerce.bankcard import documents as bankcard
+from e2s.commerce.payment import documents as payment
+from e2s.commerce.purchasing import documents as purchasing
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, read_act, read_parcel, write_content, write_parcel
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms import open_sealed, seal, sign
+from e2s.crypto.forms import Form
 from e2s.crypto.ports import Opener, Signer
+from e2s.network.sessions.login import ANSWER_FORM, LOGIN_FORM
 from e2s.security.pki.stamping import StampClient
 from tests.worlds.whole import Whole
 
 Change: TypeAlias = Callable[[Act], bytes]
 Document: TypeAlias = dict[str, Any]
 FRESH = {"buyer", "card", "manager"}
+
+
+FORMS: dict[str, Form] = {
+    form.type.rpartition("/")[2]: form
+    for form in (
+        *purchasing.FORMS.values(),
+        *payment.FORMS.values(),
+        *bankcard.FORMS.values(),
+        LOGIN_FORM,
+        ANSWER_FORM,
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -257,3 +275,25 @@ def rules_raised() -> Iterator[list[str]]:
 def other_certificate(whole: Whole) -> Certificate:
     """A good certificate of the community that is none of those that a purchase of alpha's names."""
     return whole.home.certificates("beta-wallet", "buyer")[0]
+
+
+def other(value: Any) -> Any:
+    """Another value of the same form and, in writing, of the same length where there is one."""
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, list):
+        return [other(value[0]), *value[1:]]
+    if isinstance(value, dict):
+        first = min(value)
+        return {**value, first: other(value[first])}
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", value):
+        return f"{int(value[:4]) + 1}{value[4:]}"
+    if re.fullmatch(r"-?\d+\.\d+", value):
+        return value[:-1] + str((int(value[-1]) + 1) % 10)
+    start = len("sha-256:") if value.startswith("sha-256:") else 0
+    return value[:start] + ("B" if value[start] == "A" else "A") + value[start + 1 :]
+
+
+def members(name: str) -> list[str]:
+    form = FORMS[name]
+    return [*form.members, *form.optional]
