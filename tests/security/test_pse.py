@@ -98,7 +98,7 @@ def test_fresh_key_asks_at_each_signature(pse):
     with meter.measured() as spent:
         signer = pse.signer("buyer", Phrase("open sesame"))
         assert signs(signer, pse.certificate("buyer"))
-    assert spent["derive"] == 1
+    assert spent["stretch"] == 1
     with pytest.raises(Refusal, match="pass-phrase-needed"):
         signer.sign(b"another contract")
 
@@ -108,7 +108,7 @@ def test_opening_costs_one_derivation_and_a_session_key_none(path, pse):
         again = SoftwarePse.open(path, Phrase("open sesame"))
         again.signer("session").sign(b"x")
         again.signer("session").sign(b"y")
-    assert spent["derive"] == 1
+    assert spent["stretch"] == 1
 
 
 def test_fresh_key_is_not_in_memory_in_clear(pse):

@@ -6,10 +6,9 @@ duplicate members, integers below 2**53, depth at most 16, size at most 128 KiB 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import unicodedata
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, Union
 
 import msgspec
 
@@ -21,6 +20,20 @@ Document: TypeAlias = dict[str, Any]
 MAX_DOCUMENT_BYTES = 128 * 1024
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
+
+
+def _decoder() -> msgspec.json.Decoder[Document]:
+    """Reads nothing but values of the good kinds, nested less deep than a document may be."""
+    plain: Any = str | bool | Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    value = plain
+    for _ in range(MAX_DEPTH - 1):
+        value = Union[plain, list.__class_getitem__(value), dict.__class_getitem__((str, value))]  # noqa: UP007
+    return msgspec.json.Decoder(dict.__class_getitem__((str, value)))
+
+
+_GOOD = _decoder()
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def encode(document: Document) -> bytes:
@@ -38,6 +51,9 @@ def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
     """Read canonical octets; raises :class:`Refusal` ``not-canonical`` or ``too-large``."""
     if len(octets) > max_bytes:
         raise Refusal("too-large", "the document is larger than may be read", size=len(octets))
+    known = _quick(octets)
+    if known is not None and msgspec.json.encode(known, order="sorted") == octets:
+        return known
     if octets.count(b"[") + octets.count(b"{") > max_bytes // 2:
         raise Refusal("not-canonical", "too many nested values")
     try:
@@ -52,6 +68,16 @@ def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
     if msgspec.json.encode(value, order="sorted") != octets:
         raise Refusal("not-canonical", "the octets differ from the document's only encoding")
     return value
+
+
+def _quick(octets: bytes) -> Document | None:
+    """The document, if its octets are ASCII and so in NFC, and what the decoder takes is all there is."""
+    if not octets.isascii():
+        return None
+    try:
+        return _GOOD.decode(octets)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def copied(document: Document) -> Document:
@@ -98,13 +124,15 @@ def _fault(value: object, depth: int) -> str:  # noqa: C901 - one case for each 
 
 def b64u(octets: bytes) -> str:
     """Base64url without padding (RFC 4648, 5)."""
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+    text = binascii.b2a_base64(octets, newline=False).translate(_TO_URL, b"=")
+    return text.decode("ascii")
 
 
 def unb64u(text: str) -> bytes:
     """Read :func:`b64u`'s only form; raises :class:`Refusal` ``bad-base64``."""
     try:
-        octets = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+        plain = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+        octets = binascii.a2b_base64(plain, strict_mode=True)
     except (binascii.Error, UnicodeEncodeError, ValueError) as error:
         raise Refusal("bad-base64", "octets are written in base64url without padding") from error
     if b64u(octets) != text:

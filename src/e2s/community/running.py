@@ -7,6 +7,7 @@ events to the party's sequencer at each tick.
 from __future__ import annotations
 
 import fcntl
+import gc
 import importlib
 import logging
 import os
@@ -73,6 +74,8 @@ def run_component(place: Place, ready: Callable[[], None] | None = None) -> None
             TlsFiles(certificate_file=home.tls_certificate, key_file=home.tls_key) if component.tls else None
         )
         built = assemble(place)
+        gc.collect()
+        gc.freeze()  # what stands from here on is never looked through again
         try:
             host = component.listen.host.strip("[]")
             serve(built.handle, host=host, port=component.listen.port, tls=tls, ready=ready, tick=built.tick)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import format_instant
@@ -34,11 +34,12 @@ _KEPT = 256
 class Act:
     """An act as read: its form is good and ``from`` and ``at`` are its signer's; nothing is proven yet.
 
-    ``document`` is the reader's own copy, ``doc_octets`` the canonical octets that were signed.
+    ``document`` is the reader's own copy of what was ``said``, which all readers share and none changes;
+    ``doc_octets`` are the canonical octets that were signed.
     """
 
     octets: bytes = field(repr=False)
-    document: Document
+    said: Document = field(repr=False)
     doc_octets: bytes = field(repr=False)
     over: tuple[bytes, ...] = field(repr=False)
     id: str
@@ -46,6 +47,11 @@ class Act:
     type: str
     signed: Signed = field(repr=False)
     depth: int = 0
+
+    @cached_property
+    def document(self) -> Document:
+        """The document, for this reader alone."""
+        return copied(self.said)
 
     @property
     def certificate(self) -> Certificate:
@@ -112,11 +118,11 @@ def read_act(octets: bytes) -> Act:
 
 
 def _read(octets: bytes, depth: int) -> Act:
-    """The act, its document a copy of the reader's own."""
+    """The act, for one reader."""
     if depth > MAX_NESTING:
         raise Refusal("bad-act", "acts are nested too deep")
     known = _parsed(octets)
-    return replace(known, document=copied(known.document), depth=depth)
+    return replace(known, depth=depth)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -146,7 +152,7 @@ def _parsed(octets: bytes) -> Act:
         raise Refusal("wrong-time", "the document's time is not its signature's", type=label)
     return Act(
         octets=octets,
-        document=document,
+        said=document,
         doc_octets=doc_octets,
         over=tuple(over),
         id="sha-256:" + b64u(signed.digest),

@@ -6,12 +6,14 @@ is, and only then sends; whatever is lost on the way is sent again from the book
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
@@ -27,11 +29,14 @@ from e2s.client.wallet.rules import Judge, Reader
 from e2s.crypto import acts, stamps
 from e2s.crypto.acts import Act
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.ports import Signer
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.pse import Pse
 from e2s.security.pki.trust import Trust
 
 Answer = dict[str, Any]
+#: Signs one document over acts, once.
+Signing: TypeAlias = Callable[[wire.Document, Sequence[bytes]], Act]
 
 
 class Line(Protocol):
@@ -104,9 +109,14 @@ class Desk:
 
     def sign(self, label: str, document: wire.Document, over: Sequence[bytes], phrase: Phrase) -> Act:
         """The act on an intended document with a fresh key: one pass phrase, one signature."""
-        signer = self.pse.signer(label, phrase)
-        octets = acts.sign_act(document, over, signer, parse_instant(document["at"]))
-        return acts.read_act(octets)
+        return _signed(self.pse.signer(label, phrase), document, over)
+
+    @contextmanager
+    def unlocking(self, label: str, phrase: Phrase) -> Iterator[Signing]:
+        """As :meth:`sign`, the key being unlocked while the block still asks what there is to sign."""
+        with ThreadPoolExecutor(1, "unlock") as pool:
+            unlocked = pool.submit(self.pse.signer, label, phrase)
+            yield lambda document, over: _signed(unlocked.result(), document, over)
 
     def stamp(self, act: Act, judge: Judge) -> bytes | None:
         """A time stamp over the act's signature value, or ``None`` when no authority gives a good one."""
@@ -135,6 +145,10 @@ class Desk:
         store.OUTBOX.sink(connection).append(
             Event(kind="key.sign", at=self.now(), component="wallet", facts=facts)
         )
+
+
+def _signed(signer: Signer, document: wire.Document, over: Sequence[bytes]) -> Act:
+    return acts.read_act(acts.sign_act(document, over, signer, parse_instant(document["at"])))
 
 
 def rid(trade: str, op: str, of: str = "") -> str:

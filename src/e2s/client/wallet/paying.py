@@ -47,10 +47,11 @@ class Paying:
         if rules.late(offer.document["payBy"], desk.now(), owner=True):
             raise Refusal("ds-after-until", "the contract can no longer be paid")
         card = desk.card()
-        document = self._intended(trade)
-        if document is None:
-            document = self._order(line, known, offer, confirmation.id, card)
-        act = desk.sign("card", document, [], phrase)
+        with desk.unlocking("card", phrase) as sign:
+            document = self._intended(trade)
+            if document is None:
+                document = self._order(line, known, offer, confirmation.id, card)
+            act = sign(document, [])
         with desk.database.transaction() as connection:
             store.keep(connection, trade, "pay", act)
             desk.used(connection, act)
@@ -58,15 +59,14 @@ class Paying:
 
     def _intended(self, trade: str) -> Document | None:
         """The order that a crash left unsigned, while it may still be authorised."""
-        with self._desk.database.transaction() as connection:
+        with self._desk.database.reading() as connection:
             intent = store.intent_of(connection, trade, "pay")
-            if intent is None:
-                return None
-            if rules.late(intent[0]["until"], self._desk.now(), owner=True):
-                # It was never signed into the book, so never released: a new one may take its place.
+        if intent is not None and rules.late(intent[0]["until"], self._desk.now(), owner=True):
+            # It was never signed into the book, so never released: a new one may take its place.
+            with self._desk.database.transaction() as connection:
                 store.drop_intents(connection, trade, _PAYMENT_INTENTS)
-                return None
-            return intent[0]
+            return None
+        return None if intent is None else intent[0]
 
     def _order(self, line: Line, known: store.Trade, offer: Act, cid: str, card: Card) -> Document:
         """Commit to a new order through the gateway that the merchant's payment component names."""

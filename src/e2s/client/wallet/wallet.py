@@ -181,19 +181,22 @@ class Wallet:
     def _deadlines(self, trade: str) -> None:
         """Turn instants that have passed into the events of the table."""
         now = self.desk.now()
-        with self.desk.database.transaction() as connection:
+        with self.desk.database.reading() as connection:
             known = store.trade_of(connection, trade)
             offer = store.act_of(connection, trade, "offer")
             order = store.act_of(connection, trade, "pay")
-            if offer is None:
-                return
-            contract = offer.document
-            if known.state == "offered" and rules.late(contract["confirmBy"], now, owner=True):
-                store.move(connection, trade, "confirm-by", now, "not accepted in time")
-            elif known.state in {"accepted", "contract", "declined"} and rules.late(contract["payBy"], now):
-                store.move(connection, trade, "pay-by", now, "lapsed: not paid by its date")
-            elif known.state == "paying" and order and rules.late(order.document["until"], now):
-                store.move(connection, trade, "until", now)
+        if offer is None:
+            return
+        contract, event, because = offer.document, "", ""
+        if known.state == "offered" and rules.late(contract["confirmBy"], now, owner=True):
+            event, because = "confirm-by", "not accepted in time"
+        elif known.state in {"accepted", "contract", "declined"} and rules.late(contract["payBy"], now):
+            event, because = "pay-by", "lapsed: not paid by its date"
+        elif known.state == "paying" and order and rules.late(order.document["until"], now):
+            event = "until"
+        if event:
+            with self.desk.database.transaction() as connection:
+                store.move(connection, trade, event, now, because)
 
     def _status(self, trade: str) -> None:
         """What the shop has of this trade; what it seems not to have is sent again."""

@@ -114,15 +114,17 @@ class Purchasing:
         with self.counter.alone(buyer.person, trade):
             known = self._tried(self.selling.known(buyer, trade))
         with self.counter.store.reading() as connection:
-            shown: Document = {}
-            for name in SHOWN:
-                act = store.act(connection, known.id, name)
-                if act is None:
-                    continue
-                shown[name] = b64u(act.octets)
-                token = store.stamp(connection, known.id, act.id)
-                if token is not None:
-                    shown["stamp" if name == "confirm" else f"{name}Stamp"] = b64u(token)
+            kept = store.acts(connection, known.id)
+            stamps = store.stamps(connection, known.id)
+        newest = {name: (act_id, octets) for name, act_id, octets in kept}
+        shown: Document = {}
+        for name in SHOWN:
+            if name not in newest:
+                continue
+            act_id, octets = newest[name]
+            shown[name] = b64u(octets)
+            if act_id in stamps:
+                shown["stamp" if name == "confirm" else f"{name}Stamp"] = b64u(stamps[act_id])
         return {"state": known.state, "acts": shown}
 
     # ------------------------------------------------------------------ time

@@ -52,7 +52,7 @@ class Cost:
             raise Refusal("kdf-bounds", "scrypt's cost is a power of two", memory_kib=self.memory_kib)
 
     def derive(self, phrase: Phrase, salt: bytes) -> bytes:
-        """64 octets: the sealing key and the header's MAC key; metered as ``derive``."""
+        """64 octets: the sealing key and the header's MAC key; metered as ``stretch``."""
         meter.count("stretch")
         if self.kdf == "argon2id":
             kdf = Argon2id(salt=salt, length=64, iterations=self.passes, lanes=1, memory_cost=self.memory_kib)

@@ -79,8 +79,8 @@ class SoftwarePse:
         """A new file at ``path``, open; raises :class:`Misuse` ``pse-exists`` rather than lose keys."""
         if path.exists():
             raise Misuse("pse-exists", "there already is a file here", path=str(path))
-        _write(path, phrase, entries, cost or production_cost(), random)
-        return cls.open(path, phrase)
+        sealed = _write(path, phrase, entries, cost or production_cost(), random)
+        return cls(path, sealed, _held(entries))
 
     @classmethod
     def open(cls, path: Path, phrase: Phrase) -> SoftwarePse:
@@ -147,10 +147,7 @@ class SoftwarePse:
     def _rewrite(self, entries: Mapping[str, Entry], phrase: Phrase, cost: Cost, random: Random) -> None:
         sealed = _write(self._path, phrase, entries, cost, random)
         self._sealed = sealed
-        self._cards = {
-            label: _Card(entry.certificate, entry.chain, None if label in FRESH else entry.private_key)
-            for label, entry in entries.items()
-        }
+        self._cards = _held(entries)
 
     def _open(self) -> dict[str, _Card]:
         if self._cards is None:
@@ -162,6 +159,14 @@ class SoftwarePse:
         if card is None:
             raise Refusal("no-such-key", "there is no key of this label", label=label)
         return card
+
+
+def _held(entries: Mapping[str, Entry]) -> dict[str, _Card]:
+    """What an open PSE knows of these entries: no fresh key."""
+    return {
+        label: _Card(entry.certificate, entry.chain, None if label in FRESH else entry.private_key)
+        for label, entry in entries.items()
+    }
 
 
 def _write(path: Path, phrase: Phrase, entries: Mapping[str, Entry], cost: Cost, random: Random) -> Container:
