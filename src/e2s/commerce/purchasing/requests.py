@@ -29,7 +29,9 @@ ARGUMENTS: Mapping[str, Check] = {
         {"trade": _TRADE, "list": digest, "lines": _LINES, "deliverTo": text(500), "buyer": digest}
     ),
     "accept": record({"trade": _TRADE, "act": _ACT}),
-    "pinit": record({"trade": _TRADE, "cid": digest, "nC": octets(32), "brand": text(64), "issuer": text(200)}),
+    "pinit": record(
+        {"trade": _TRADE, "cid": digest, "nC": octets(32), "brand": text(64), "issuer": text(200)}
+    ),
     "pay": record({"trade": _TRADE, "parcel": octets_max(MAX_PARCEL_BYTES // 2, min_size=1)}),
     "status": record({"trade": _TRADE}),
     "receipt": record({"trade": _TRADE, "act": _ACT}),
