@@ -300,10 +300,16 @@ class Stage:
         raise Refusal("not-reconciled", "some trades never stood in a statement")
 
     def evidence(self, buyers: Sequence[Buyer], trades: Sequence[str]) -> tuple[Path, ...]:
-        """The buyers' and the merchants' bundles of the trades."""
-        folders = [b.home.wallet.desk.evidence for b in buyers if b.home.wallet.desk.evidence]
-        folders += [
+        """Each trade's two bundles: the buyer's, and the merchant's, which it seals once it has its money."""
+        merchants = [
             self.whole.component(c).path / "evidence" for c in self.community.of_kind("merchant-purchasing")
         ]
-        wanted = [folder / f"{trade}.tar" for trade in trades for folder in folders]
+        wanted = []
+        for number, trade in enumerate(trades):
+            kept = buyers[number % len(buyers)].home.wallet.desk.evidence
+            wanted += [folder / f"{trade}.tar" for folder in (kept, *merchants) if folder is not None]
+        for _ in range(_STATES_PER_ORDER):
+            if all(path.exists() for path in wanted):
+                break
+            time.sleep(_PAUSE_SECONDS)
         return tuple(path for path in wanted if path.exists())

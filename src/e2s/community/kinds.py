@@ -71,7 +71,6 @@ _KINDS = (
         parties=(MERCHANT,),
         factory="e2s.community.assembly_merchant:catalogue",
         features=frozenset({"catalogue-upload"}),
-        settings=frozenset({"file"}),
     ),
     Kind(
         name="merchant-purchasing",
@@ -84,6 +83,7 @@ _KINDS = (
         parties=(MERCHANT,),
         factory="e2s.community.assembly_merchant:payment",
         features=frozenset({"payment"}),
+        settings=frozenset({"mcc"}),
     ),
     Kind(
         name="merchant-key-handler",
@@ -127,6 +127,7 @@ _KINDS = (
         person=True,
         signs=True,
         labels=("manager", "manager-agreement"),
+        settings=frozenset({"proxy"}),
     ),
 )
 

@@ -110,6 +110,12 @@ def start(
     silent; what this call has started is then stopped again.
     """
     chosen = [c for c in start_order(community) if not names or c.name in names]
+    if not names:
+        # A person who took her pass phrase away serves her page herself (e2s wallet serve).
+        absent = [c for c in chosen if c.person and not whole.component(c).phrase.exists()]
+        for component in absent:
+            tell(f"{component.name} is left to {component.person}: there is no pass phrase in its home")
+        chosen = [c for c in chosen if c not in absent]
     begun: dict[str, int] = {}
     try:
         for component in chosen:
