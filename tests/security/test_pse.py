@@ -235,7 +235,7 @@ def test_derivation_bomb(changes):
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
-    assert spent["derive"] == 0
+    assert spent["stretch"] == 0
 
 
 @pytest.mark.parametrize(
