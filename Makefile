@@ -40,7 +40,8 @@ imports: env
 
 tests: env
 	@echo "== pytest (some minutes; each file is named as it runs)"
-	$(BIN)/python -m pytest $(TESTS)
+	@scratch=$$(tools/scratch) && trap 'rm -rf "$$scratch"' EXIT && \
+	TMPDIR=$$scratch $(BIN)/python -m pytest $(TESTS)
 
 # The same tests under the coverage tracer, which takes them half as long again.
 coverage: env
