@@ -14,7 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import NameOID
 
 from e2s.crypto import certificates, cms, oids
@@ -29,6 +29,7 @@ CONTENT_BYTES = 9_000
 RECIPIENTS = 100
 ROUNDS = 25
 VERIFY_REPEATS = 8
+SCHEME = ec.ECDSA(hashes.SHA256())
 
 
 def rounds() -> list[dict[str, Any]]:
@@ -75,7 +76,8 @@ def _verify() -> dict[str, Any]:
     """Verify one signer whose certificate was never seen, by a chain of three certificates below the root.
 
     Remembered are the signatures of CRLs and what the CAs' certificates say, no signature of a certificate;
-    against the bare verifications of the signature and of the three certificates.
+    against the bare verifications of the signature, under a key read from its octets as it was never seen
+    either, and of the three certificates.
     """
     authority, content = _Authority(), secrets.token_bytes(CONTENT_BYTES)
     crls, verifier = authority.crls(), Verifier((authority.root,))
@@ -84,34 +86,41 @@ def _verify() -> dict[str, Any]:
         key = ec.generate_private_key(ec.SECP256R1())
         one = authority.certify(f"signer {n}", key)
         messages.append(cms.sign(content, oids.ACT, KeySigner(one, authority.chain, key), AT))
-        # the bare work: a signature over the attributes, and the two certificates'
-        attributes = secrets.token_bytes(300)
-        jobs.append(
-            [
-                (key.public_key(), key.sign(attributes, ec.ECDSA(hashes.SHA256())), attributes, content),
-                *(
-                    (issuer.public_key(), below.x509.signature, below.x509.tbs_certificate_bytes, b"")
-                    for below, issuer in zip((one, *authority.chain), authority.keys, strict=True)
-                ),
-            ]
-        )
+        jobs.append(_Job(authority, one, key))
     certificates._read.cache_clear()  # noqa: SLF001  # so that no signer's certificate is known
-    turns = {"bare": iter(jobs), "ours": iter(messages)}
+    works, unread = iter(jobs), iter(messages)
 
     def bare() -> None:
-        for key, value, data, hashed in next(turns["bare"]):
-            hashlib.sha256(hashed)
-            key.verify(value, data, ec.ECDSA(hashes.SHA256()))
+        next(works).done(content)
 
     def ours() -> None:
         verifier.forget_paths()
-        read = cms.read_signed(next(turns["ours"]))
+        read = cms.read_signed(next(unread))
         cms.check_signature(read)
         verifier.judge(
             read.signer_certificate, read.certificates, crls, at=AT, purpose=MERCHANT, name=NAME
         ).or_refuse()
 
     return _figure("crypto.verify-chain", 1.8, bare, ours, repeats=VERIFY_REPEATS, verifications=4)
+
+
+class _Job:
+    """The bare work of one verification: of a signature over attributes, and of three certificates."""
+
+    def __init__(self, authority: _Authority, one: Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self.spki, self.attributes = one.spki, secrets.token_bytes(300)
+        self.signature = key.sign(self.attributes, SCHEME)
+        self.chain = [
+            (issuer.public_key(), below.x509.signature, below.x509.tbs_certificate_bytes)
+            for below, issuer in zip((one, *authority.chain), authority.keys, strict=True)
+        ]
+
+    def done(self, content: bytes) -> None:
+        hashlib.sha256(content)
+        key = load_der_public_key(self.spki)
+        key.verify(self.signature, self.attributes, SCHEME)  # type: ignore[union-attr, call-arg, arg-type]
+        for issuer, signature, data in self.chain:
+            issuer.verify(signature, data, SCHEME)
 
 
 class _Authority:

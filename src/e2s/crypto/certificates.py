@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -43,6 +43,30 @@ _UNREADABLE = (
 _PEM = b"-----BEGIN"
 
 
+@cache
+def is_elliptic(kind: type) -> bool:
+    """Whether keys of this class are public keys on a curve; asking the library each time costs more."""
+    return issubclass(kind, ec.EllipticCurvePublicKey)
+
+
+@cache
+def is_rsa(kind: type) -> bool:
+    """Whether keys of this class are RSA public keys."""
+    return issubclass(kind, rsa.RSAPublicKey)
+
+
+class Slices(NamedTuple):
+    """The parts of a certificate as they stand in it, DER; ``signature`` is None unless whole octets."""
+
+    serial: bytes
+    issuer: bytes
+    subject: bytes
+    spki: bytes
+    tbs: bytes
+    algorithm: str
+    signature: bytes | None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """One X.509 certificate; equal to another if and only if their octets are."""
@@ -52,7 +76,6 @@ class Certificate:
     id: str
     x509: x509.Certificate
     public_key: PublicKey
-    spki: bytes
     names: tuple[str, ...]
     dns: tuple[str, ...]
     ips: tuple[str, ...]
@@ -61,7 +84,7 @@ class Certificate:
     not_after: datetime
     serial: int
     key_id: bytes | None
-    issuer_and_serial: bytes
+    slices: Slices
 
     @classmethod
     def read(cls, octets: bytes) -> Certificate:
@@ -74,6 +97,16 @@ class Certificate:
         if len(octets) > MAX_CERTIFICATE_BYTES:
             raise Refusal("bad-certificate", "the certificate is larger than may be read", size=len(octets))
         return _read(bytes(octets))
+
+    @property
+    def spki(self) -> bytes:
+        """The SubjectPublicKeyInfo, DER."""
+        return self.slices.spki
+
+    @cached_property
+    def issuer_and_serial(self) -> bytes:
+        """The IssuerAndSerialNumber (RFC 5652, 10.2.4), DER."""
+        return der.sequence(self.slices.issuer, self.slices.serial)
 
     @cached_property
     def subject(self) -> str:
@@ -140,11 +173,11 @@ def _read(octets: bytes) -> Certificate:
 
 def _parse(octets: bytes) -> Certificate:
     """The facts of a certificate; raises whatever the parsers raise."""
-    issuer_and_serial, spki = _slices(octets)
+    slices = _slices(octets)
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
     extensions = parsed.extensions
-    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+    if not (is_elliptic(type(key)) or is_rsa(type(key))):
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     digest = sha256(octets).digest()
     names, dns, ips, ekus, key_id = _claims(extensions)
@@ -153,8 +186,7 @@ def _parse(octets: bytes) -> Certificate:
         digest=digest,
         id="sha-256:" + b64u(digest),
         x509=parsed,
-        public_key=key,
-        spki=spki,
+        public_key=cast(PublicKey, key),
         names=names,
         dns=dns,
         ips=ips,
@@ -163,25 +195,32 @@ def _parse(octets: bytes) -> Certificate:
         not_after=parsed.not_valid_after_utc,
         serial=parsed.serial_number,
         key_id=key_id,
-        issuer_and_serial=issuer_and_serial,
+        slices=slices,
     )
 
 
-def _slices(octets: bytes) -> tuple[bytes, bytes]:
-    """The IssuerAndSerialNumber (RFC 5652, 10.2.4) and SubjectPublicKeyInfo of a certificate."""
-    tbs = der.Reader(octets).enter().enter()
+def _slices(octets: bytes) -> Slices:
+    """The parts of a certificate (RFC 5280, 4.1)."""
+    whole = der.Reader(octets).enter()
+    signed = whole.element(der.SEQUENCE)
+    algorithm = whole.enter().oid()
+    signature = whole.content(der.BIT_STRING)
+    tbs = der.Reader(signed).enter()
     if tbs.peek() == 0xA0:
         tbs.span(0xA0)
     begin = tbs.pos
     # RFC 5280, 4.1.2.2: positive, at most 20 octets
     if tbs.integer(20) <= 0:
         raise Refusal("bad-certificate", "the serial number is not positive")
-    serial = octets[begin : tbs.pos]
+    serial = signed[begin : tbs.pos]
     tbs.span(der.SEQUENCE)
     issuer = tbs.element(der.SEQUENCE)
     tbs.span(der.SEQUENCE)
-    tbs.span(der.SEQUENCE)
-    return der.sequence(issuer, serial), tbs.element(der.SEQUENCE)
+    subject = tbs.element(der.SEQUENCE)
+    spki = tbs.element(der.SEQUENCE)
+    # Unused bits would be the same signature under other octets.
+    whole_octets = signature[1:] if signature[:1] == b"\0" else None
+    return Slices(serial, issuer, subject, spki, signed, algorithm, whole_octets)
 
 
 def _claims(extensions: x509.Extensions) -> tuple[_Texts, _Texts, _Texts, frozenset[str], bytes | None]:

@@ -6,6 +6,7 @@ What is not in the table does not verify, whatever the library could do.
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from e2s.base import meter
 from e2s.crypto import oids
-from e2s.crypto.certificates import PublicKey
+from e2s.crypto.certificates import PublicKey, is_elliptic
 
 _HASHES = MappingProxyType(
     {
@@ -34,8 +35,8 @@ _MIN_RSA_BITS = 2048
 
 def strong(key: PublicKey) -> bool:
     """Whether a key of this kind and size may stand in a path."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.curve.name in _CURVES
+    if is_elliptic(type(key)):
+        return cast(ec.EllipticCurvePublicKey, key).curve.name in _CURVES
     return key.key_size >= _MIN_RSA_BITS
 
 
@@ -50,14 +51,13 @@ def good(key: PublicKey, algorithm: str, signature: bytes, data: bytes) -> bool:
         return False
     meter.count("verify")
     try:
-        if isinstance(key, rsa.RSAPublicKey):
-            if algorithm in _ELLIPTIC:
-                return False
-            key.verify(signature, data, padding.PKCS1v15(), _HASHES[algorithm])
+        elliptic = algorithm in _ELLIPTIC
+        if elliptic != is_elliptic(type(key)):
+            return False
+        if elliptic:
+            cast(ec.EllipticCurvePublicKey, key).verify(signature, data, _ELLIPTIC[algorithm])
         else:
-            if algorithm not in _ELLIPTIC:
-                return False
-            key.verify(signature, data, _ELLIPTIC[algorithm])
+            cast(rsa.RSAPublicKey, key).verify(signature, data, padding.PKCS1v15(), _HASHES[algorithm])
     except InvalidSignature:
         return False
     return True

@@ -8,7 +8,6 @@ from typing import Any
 
 from cryptography import x509
 
-from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
@@ -73,7 +72,7 @@ class Traits:
 @lru_cache(maxsize=4096)
 def traits(certificate: Certificate) -> Traits:
     """The traits of ``certificate``."""
-    subject, issuer, tbs, algorithm, signature = _slices(certificate.der)
+    slices = certificate.slices
     # By class, not by identifier: comparing the library's identifiers costs more than all the rest.
     values: dict[type, Any] = {}
     critical: set[type] = set()
@@ -90,11 +89,11 @@ def traits(certificate: Certificate) -> Traits:
     authority = values.get(x509.AuthorityKeyIdentifier)
     return Traits(
         certificate=certificate,
-        subject=subject,
-        issuer=issuer,
-        tbs=tbs,
-        algorithm=algorithm,
-        signature=signature,
+        subject=slices.subject,
+        issuer=slices.issuer,
+        tbs=slices.tbs,
+        algorithm=slices.algorithm,
+        signature=slices.signature,
         ca=basic is not None and basic.ca,
         path_length=basic.path_length if basic is not None else None,
         usages=None if usage is None else frozenset(u for u in _USAGES if getattr(usage, u)),
@@ -112,21 +111,3 @@ def alternative_names(certificate: Certificate) -> tuple[x509.GeneralName, ...]:
         if isinstance(extension.value, x509.SubjectAlternativeName):
             return tuple(extension.value)
     return ()
-
-
-def _slices(octets: bytes) -> tuple[bytes, bytes, bytes, str, bytes | None]:
-    """Subject, issuer, what is signed, under which algorithm, and the signature (RFC 5280, 4.1)."""
-    whole = der.Reader(octets).enter()
-    tbs = whole.element(der.SEQUENCE)
-    algorithm = whole.enter().oid()
-    signature = whole.content(der.BIT_STRING)
-    reader = der.Reader(tbs).enter()
-    if reader.peek() == 0xA0:
-        reader.span(0xA0)
-    reader.span(der.INTEGER)
-    reader.span(der.SEQUENCE)
-    issuer = reader.element(der.SEQUENCE)
-    reader.span(der.SEQUENCE)
-    subject = reader.element(der.SEQUENCE)
-    # Unused bits would be the same signature under other octets.
-    return subject, issuer, tbs, algorithm, signature[1:] if signature[:1] == b"\0" else None
