@@ -132,10 +132,11 @@ class Running:
     def finish(self, trade: str) -> Trade:
         """Go on until the trade has ended, healing whatever has died."""
         for _ in range(PATIENCE):
+            # Whoever watches a community starts again what has died, whether or not the buyer notices.
+            self.heal()
             try:
                 known = self.advance(trade)
             except E2SError:
-                self.heal()
                 known = self.wallet.wallet.trade(trade)
             if known.ended or (known.state == "received" and known.settled):
                 return known
