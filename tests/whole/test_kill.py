@@ -75,5 +75,6 @@ def test_killed_before_each_step(world: Running, component: str) -> None:
 def test_killed_after_a_commit(world: Running, component: str, commit: int) -> None:
     """The process dies after its n-th commit, before anything of it is released."""
     world.kill(component)
-    world.start(component, drill=f"commit:{commit}")
+    with suppress(E2SError):  # the first commits of some are made as they start
+        world.start(component, drill=f"commit:{commit}")
     completed(world, world.begin())
