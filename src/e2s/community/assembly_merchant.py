@@ -22,7 +22,7 @@ from e2s.commerce.purchasing.service import PurchasingService, opens_logins, sig
 from e2s.commerce.purchasing.shelf import Shelf
 from e2s.community.description import Component
 from e2s.community.peers import gateway_of, issuers_of
-from e2s.community.place import Assembled, Bell, Place
+from e2s.community.place import Assembled, Place
 from e2s.crypto import suites
 from e2s.crypto.keys import spki_of
 from e2s.network.sessions.link import LinkDoor, make_key, read_key
@@ -116,14 +116,12 @@ def purchasing(place: Place) -> Assembled:
         clock=place.clock,
         merchant=place.party,
     )
-    bell = Bell()
     service = PurchasingService(
         purchasing=Purchasing(
             counter=counter,
             shelf=shelf,
             payment=place.link(place.peer("merchant-payment")),
             evidence=place.home.path / "evidence",
-            paid=bell.ring,
         ),
         sessions=Sessions(
             _shop(place),
@@ -145,7 +143,6 @@ def purchasing(place: Place) -> Assembled:
         tick=service.tick,
         close=service.close,
         outboxes=(("", database, store.OUTBOX),),
-        bell=bell,
     )
 
 

@@ -104,34 +104,14 @@ def _nothing() -> None:
     """What a component without periodic acts does at each tick."""
 
 
-class Bell:
-    """Rung by an act that leaves something for the next tick; who ticks may listen and not wait for it."""
-
-    def __init__(self) -> None:
-        """Nobody listens yet."""
-        self._listener: Callable[[], None] = _nothing
-
-    def heard_by(self, listener: Callable[[], None]) -> None:
-        """From now on ``listener`` is called; it must return at once."""
-        self._listener = listener
-
-    def ring(self) -> None:
-        """There is something to do."""
-        self._listener()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Assembled:
-    """A component ready to run; ``outboxes`` (name, database, outbox) are shipped to the sequencer.
-
-    ``bell`` rings when there is something for ``tick`` to do before its time.
-    """
+    """A component ready to run; ``outboxes`` (name, database, outbox) are shipped to the sequencer."""
 
     handle: Handler
     tick: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
     outboxes: tuple[tuple[str, Database, Outbox], ...] = ()
-    bell: Bell = field(default_factory=Bell)
 
 
 class Factory(Protocol):

@@ -78,9 +78,7 @@ def run_component(place: Place, ready: Callable[[], None] | None = None) -> None
         gc.freeze()  # what stands from here on is never looked through again
         try:
             host = component.listen.host.strip("[]")
-            port = component.listen.port
-            heard = built.bell.heard_by
-            serve(built.handle, host=host, port=port, tls=tls, ready=ready, tick=built.tick, hurried=heard)
+            serve(built.handle, host=host, port=component.listen.port, tls=tls, ready=ready, tick=built.tick)
         finally:
             built.close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 
@@ -122,9 +122,7 @@ def _read(octets: bytes, depth: int) -> Act:
     if depth > MAX_NESTING:
         raise Refusal("bad-act", "acts are nested too deep")
     known = _parsed(octets)
-    act = object.__new__(Act)  # what dataclasses.replace does, without reading every field anew
-    act.__dict__.update(known.__dict__, depth=depth)
-    return act
+    return replace(known, depth=depth)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -47,7 +47,7 @@ class Receiving:
             stamp = octets_of(acts, "deliveryStamp")
             delivery = rules.check_delivery(octets_of(acts, "delivery"), payment, stamp, judge)
             if payment.pres is None:
-                outcomes.check_pres(delivery.over[0], payment, desk.issuer(), judge)
+                outcomes.check_pres(delivery.over[0], payment, desk.card().issuer, judge)
             with desk.database.transaction() as connection:
                 store.keep(connection, trade, "delivery", delivery)
                 store.keep_stamp(connection, trade, delivery.id, stamp)
@@ -55,7 +55,7 @@ class Receiving:
                 store.move(connection, trade, "delivery", desk.now())
         elif "cancel" in acts:
             cancel = rules.check_cancel(octets_of(acts, "cancel"), payment, judge)
-            outcomes.check_reversal(cancel, payment, desk.issuer(), judge)
+            outcomes.check_reversal(cancel, payment, desk.card().issuer, judge)
             with desk.database.transaction() as connection:
                 store.keep(connection, trade, "cancel", cancel)
                 desk.rely(connection, trade)
@@ -67,21 +67,18 @@ class Receiving:
     ) -> None:
         """Sign what was received (all but the lines ``missing``); :meth:`send_receipt` sends it."""
         desk = self._desk
-        with desk.database.reading() as connection:
+        with desk.database.transaction() as connection:
             known = store.trade_of(connection, trade)
             delivery = store.act_of(connection, trade, "delivery")
-            signed = store.act_of(connection, trade, "receipt")
-        if known.state != "received" or delivery is None:
-            raise Refusal("out-of-order", "nothing was delivered in this trade", state=known.state)
-        if signed is not None:
-            return
-        with desk.unlocking("buyer", phrase) as sign:
-            with desk.database.transaction() as connection:
-                intent = store.intent_of(connection, trade, "receipt")
-                if intent is None:
-                    intent = (self._received(known, delivery, missing, complaint), b"")
-                    store.intend(connection, trade, "receipt", intent[0])
-            act = sign(intent[0], [delivery.octets])
+            if known.state != "received" or delivery is None:
+                raise Refusal("out-of-order", "nothing was delivered in this trade", state=known.state)
+            if store.act_of(connection, trade, "receipt") is not None:
+                return
+            intent = store.intent_of(connection, trade, "receipt")
+            if intent is None:
+                intent = (self._received(known, delivery, missing, complaint), b"")
+                store.intend(connection, trade, "receipt", intent[0])
+        act = desk.sign("buyer", intent[0], [delivery.octets], phrase)
         with desk.database.transaction() as connection:
             store.keep(connection, trade, "receipt", act)
             desk.used(connection, act)
@@ -119,7 +116,7 @@ class Receiving:
     def close_by(self, trade: str, statement: bytes) -> None:
         """Close a received trade by the issuer's statement: its entry is exactly what was ordered."""
         desk = self._desk
-        issuer = desk.issuer()
+        issuer = desk.card().issuer
         act = desk.judge().act(statement, STATEMENT, "issuer", issuer.name)
         payment = self._paying.payment(trade)
         entry = next((e for e in act.document["entries"] if e["xid"] == payment.ds.document["xid"]), None)

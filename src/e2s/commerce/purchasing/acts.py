@@ -6,7 +6,6 @@ a lost answer, a new login or a restart changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -61,15 +60,13 @@ class Purchasing:
         payment: AskLink,
         deliverable: Deliverable = always,
         evidence: Path | None = None,
-        paid: Callable[[], None] = lambda: None,
     ) -> None:
-        """``evidence``: the folder for the bundle of each ended trade; ``paid`` is told of each payment."""
+        """``evidence``: the folder in which the bundle of each ended trade is written."""
         self.counter = counter
         self.shelf = shelf
         self.selling = Selling(counter, shelf)
         self.settling = Settling(counter, self.selling, payment, deliverable)
         self._evidence = evidence
-        self._paid = paid
         self._refusals = RefusalCounter(counter.component)
         self._due: dict[int, tuple[datetime, int]] = {}
         self._pruned: datetime | None = None
@@ -98,9 +95,7 @@ class Purchasing:
             case "pinit":
                 return self.settling.pinit(buyer, args)
             case "pay":
-                answer = self.settling.pay(buyer, args)
-                self._paid()  # whoever ticks may deliver while the buyer still reads the answer
-                return answer
+                return self.settling.pay(buyer, args)
             case "status":
                 return self.status(buyer, args["trade"])
         asked = sha256(wire.encode({"op": call.op, "args": args})).digest()

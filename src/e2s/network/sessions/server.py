@@ -31,9 +31,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
-#: Takes what to call when there is something to do before its time.
-Hurried: TypeAlias = Callable[[Callable[[], None]], None]
-
 #: Sent with every answer unless the handler says otherwise.
 SECURITY_HEADERS = {
     "cache-control": "no-store",
@@ -149,22 +146,15 @@ class Server:
         tls: TlsFiles | None = None,
         tick: Callable[[], None] | None = None,
         tick_seconds: float = 1.0,
-        hurried: Hurried | None = None,
         threads: int = 8,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        """``tick`` is called in a thread of its own about every ``tick_seconds``, or when it is ``hurried``.
-
-        ``hurried`` is given what to call when the next tick should come at once.
-        """
+        """``tick`` is called in a thread of its own about every ``tick_seconds``."""
         self._listening = listening
         self._context = server_context(tls) if tls else None
         self._tick = tick
         self._tick_seconds = tick_seconds
         self._stopping = threading.Event()
-        self._waking = threading.Event()
-        if hurried is not None:
-            hurried(self._waking.set)
         self._pool = ThreadPoolExecutor(threads, "door")
         self._server: uvicorn.Server | None = None
         self._app = application(handler, pool=self._pool, max_body_bytes=max_body_bytes)
@@ -184,7 +174,6 @@ class Server:
                 runner.run(self._serve(ready, ticking))
         finally:
             self._stopping.set()
-            self._waking.set()
             if ticking.ident:
                 ticking.join(_GRACE_SECONDS)
             self._pool.shutdown(wait=True)
@@ -193,7 +182,6 @@ class Server:
     def stop(self) -> None:
         """Ask the server to end; safe from any thread."""
         self._stopping.set()
-        self._waking.set()
         if self._server is not None:
             self._server.should_exit = True
 
@@ -248,11 +236,7 @@ class Server:
         return Quiet(config)
 
     def _keep_ticking(self) -> None:
-        while True:
-            self._waking.wait(self._tick_seconds)
-            if self._stopping.is_set():
-                return
-            self._waking.clear()
+        while not self._stopping.wait(self._tick_seconds):
             try:
                 if self._tick:
                     self._tick()
@@ -288,11 +272,9 @@ def serve(
     ready: Callable[[], None] | None = None,
     tick: Callable[[], None] | None = None,
     tick_seconds: float = 1.0,
-    hurried: Hurried | None = None,
 ) -> None:
     """Serve ``handler`` in this process until SIGTERM; returns when everything begun is finished."""
-    listening = listen(host, port)
-    Server(handler, listening, tls=tls, tick=tick, tick_seconds=tick_seconds, hurried=hurried).run(ready)
+    Server(handler, listen(host, port), tls=tls, tick=tick, tick_seconds=tick_seconds).run(ready)
 
 
 class Served:
