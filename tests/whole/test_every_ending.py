@@ -20,6 +20,7 @@ from e2s.crypto.acts import Act, check_act_signature, read_act
 from e2s.network.sessions.local import drop_request
 from tests.worlds.books import Market, market_in
 from tests.worlds.forging import WAYS, Document, Keys, Tamper, members, other, resigned, rules_raised
+from tests.worlds.rules import COMMON, NAMES
 
 PHRASE = "alpha-wallet"
 MANAGER = "alpha-manager"
@@ -125,24 +126,6 @@ ENDINGS: dict[Flow, tuple[str, ...]] = {
     control: ("controls", "controls-taken"),
     state: ("statement-request", "statement"),
 }
-#: Every form has these, and every reader asks for them alike.
-COMMON = {
-    "type": "wrong-label",
-    "from": "wrong-certificate",
-    "to": "wrong-audience",
-    "at": "from-the-future",
-}
-_NAMES = {
-    "trade": "other-trade",
-    "xid": "other-transaction",
-    "ds": "other-dual-signature",
-    "cid": "other-contract",
-    "holder": "other-holder",
-    "merchant": "other-merchant",
-    "gateway": "other-gateway",
-    "amount": "other-amount",
-    "currency": "other-amount",
-}
 #: By which rule the receiver refuses another value, signed by the right key.
 REFUSED: dict[str, dict[str, str]] = {
     "reverse": {"trade": "other-trade", "xid": "other-transaction", "ds": "other-dual-signature"},
@@ -166,7 +149,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "amount": "capture-over-hold",
         "currency": "other-amount",
     },
-    "reversed": {**_NAMES, "req": "other-transaction", "result": "bad-document"},
+    "reversed": {**NAMES, "req": "other-transaction", "result": "bad-document"},
     "revres": {
         "trade": "other-trade",
         "xid": "other-transaction",

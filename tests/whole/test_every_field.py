@@ -19,30 +19,13 @@ from e2s.base.errors import Refusal
 from e2s.crypto.acts import Act, check_act_signature, read_act
 from tests.worlds.books import CAPTURED, TOTAL, Market, market_in
 from tests.worlds.forging import WAYS, Keys, Tamper, members, other, resigned, rules_raised
+from tests.worlds.rules import COMMON, NAMES
 
 #: The acts of a purchase to its receipt, in the order in which they travel.
 PURCHASE = (
     "login login-answer offer accept confirm pinit pay auth issue decision authres pres delivery capreq captured"
     " capres receipt"
 ).split()
-#: Every form has these, and every reader asks for them alike.
-COMMON = {
-    "type": "wrong-label",
-    "from": "wrong-certificate",
-    "to": "wrong-audience",
-    "at": "from-the-future",
-}
-_NAMES = {
-    "trade": "other-trade",
-    "xid": "other-transaction",
-    "ds": "other-dual-signature",
-    "cid": "other-contract",
-    "holder": "other-holder",
-    "merchant": "other-merchant",
-    "gateway": "other-gateway",
-    "amount": "other-amount",
-    "currency": "other-amount",
-}
 #: By which rule the receiver refuses another value, signed by the right key.
 REFUSED: dict[str, dict[str, str]] = {
     "login": {
@@ -71,7 +54,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "payBy": "wrong-contract",
     },
     "pay": {
-        **_NAMES, "type": "ds-for-other-contract", "trade": "ds-for-other-contract", "cid": "ds-for-other-contract", "until": "ds-after-until",
+        **NAMES, "type": "ds-for-other-contract", "trade": "ds-for-other-contract", "cid": "ds-for-other-contract", "until": "ds-after-until",
         "issuer": "unknown-issuer", "hOI": "instruction-differs", "part": "bad-document",
     },
     "auth": {"xid": "other-transaction", "amount": "xid-reused", "ds": "xid-reused"},
@@ -79,8 +62,8 @@ REFUSED: dict[str, dict[str, str]] = {
         "trade": "other-trade", "xid": "other-transaction", "ds": "other-dual-signature",
         "auth": "other-transaction",
     },
-    "decision": {**_NAMES, "result": "bad-document"},
-    "authres": {**_NAMES, "req": "other-transaction", "result": "bad-document"},
+    "decision": {**NAMES, "result": "bad-document"},
+    "authres": {**NAMES, "req": "other-transaction", "result": "bad-document"},
     "pres": {
         "trade": "other-trade", "xid": "other-transaction", "ds": "other-dual-signature",
         "result": "bad-document",
@@ -93,7 +76,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "trade": "other-trade", "xid": "unknown-payment", "n": "other-transaction",
         "amount": "capture-over-hold", "currency": "other-amount", "delivery": "other-delivery",
     },
-    "captured": {**_NAMES, "n": "other-transaction", "req": "other-transaction", "result": "bad-document"},
+    "captured": {**NAMES, "n": "other-transaction", "req": "other-transaction", "result": "bad-document"},
     "capres": {
         "trade": "other-trade", "xid": "other-transaction", "n": "gateway-invents", "req": "other-transaction",
         "result": "bad-document",

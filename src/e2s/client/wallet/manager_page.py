@@ -6,47 +6,34 @@ from collections.abc import Callable
 from typing import Any
 
 from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Request, Response
+from e2s.base.http import Response
 from e2s.base.money import parse_amount
-from e2s.client.wallet.gate import Asked, Gate, redirect, told
+from e2s.client.wallet.gate import Asked, redirect, told
 from e2s.client.wallet.home import Holder, ManagerHome
+from e2s.client.wallet.owner_page import Doors, OwnerPage
 from e2s.client.wallet.purchases import purchases_at
 from e2s.client.wallet.reconciling import Finding, Purchase, reconcile
-from e2s.client.wallet.templating import page, style
+from e2s.client.wallet.templating import page
 from e2s.crypto.acts import Act
 from e2s.security.keys.phrase import Phrase
 
 
-class ManagerPage:
+class ManagerPage(OwnerPage):
     """The manager's door for her browser."""
 
     def __init__(self, home: ManagerHome, *, port: int, random: Callable[[int], bytes]) -> None:
         """``port`` is where it is served on loopback; :attr:`start_path` opens it, once."""
         self._home = home
-        self._gate = Gate(self._answer, port=port, random=random)
+        super().__init__(port=port, random=random)
 
-    @property
-    def start_path(self) -> str:
-        """The link with its token; good once."""
-        return self._gate.start_path
-
-    def handle(self, request: Request) -> Response:
-        """One request; ``/style.css`` is no secret."""
-        if request.method == "GET" and request.path == "/style.css":
-            return style()
-        return self._gate.handle(request)
-
-    def _answer(self, asked: Asked) -> Response:
-        doors: dict[tuple[str, str], Callable[[Asked], Response]] = {
+    def doors(self) -> Doors:
+        """Statements and limits."""
+        return {
             ("GET", "/"): self._statements,
             ("GET", "/limits"): self._limits,
             ("POST", "/statement"): self._fetch,
             ("POST", "/limits"): self._set,
         }
-        door = doors.get((asked.method, asked.path))
-        if door is not None:
-            return door(asked)
-        return self._show(asked, "error.html", status=404, alert="There is no such page.")
 
     def _show(
         self, asked: Asked, template: str, *, status: int = 200, alert: str = "", **values: Any

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Request, Response
+from e2s.base.http import Response
 from e2s.base.money import parse_number
 from e2s.client.wallet import store
-from e2s.client.wallet.gate import Asked, Gate, redirect, told
-from e2s.client.wallet.templating import page, style
+from e2s.client.wallet.gate import Asked, redirect, told
+from e2s.client.wallet.owner_page import Doors, OwnerPage
+from e2s.client.wallet.templating import page
 from e2s.client.wallet.wallet import Wallet
 from e2s.commerce.bankcard.evidence import judge
 from e2s.security.keys.phrase import Phrase
@@ -25,7 +26,7 @@ _TRADE = re.compile(r"/trade/([A-Za-z0-9_-]{22})(?:/([a-z]+))?", re.ASCII)
 _EVIDENCE = re.compile(r"/evidence/([A-Za-z0-9_-]{22})\.tar", re.ASCII)
 
 
-class WalletPage:
+class WalletPage(OwnerPage):
     """The wallet's door for its owner's browser."""
 
     def __init__(
@@ -39,38 +40,28 @@ class WalletPage:
     ) -> None:
         """``port`` is where it is served on loopback; :attr:`start_path` opens it, once."""
         self._wallet = wallet
-        self._gate = Gate(self._answer, port=port, random=random)
+        super().__init__(port=port, random=random)
         self._deliver_to = deliver_to
         self._cost_centre = cost_centre
         self._verdicts: dict[tuple[str, int], tuple[bool, str]] = {}
 
-    @property
-    def start_path(self) -> str:
-        """The link with its token; good once."""
-        return self._gate.start_path
-
-    def handle(self, request: Request) -> Response:
-        """One request; ``/style.css`` is no secret."""
-        if request.method == "GET" and request.path == "/style.css":
-            return style()
-        return self._gate.handle(request)
-
-    def _answer(self, asked: Asked) -> Response:
-        doors: dict[tuple[str, str], Callable[[Asked], Response]] = {
+    def doors(self) -> Doors:
+        """Catalogue, basket, orders."""
+        return {
             ("GET", "/"): self._catalogue,
             ("GET", "/basket"): self._basket,
             ("GET", "/trades"): self._history,
             ("POST", "/basket/put"): self._put,
             ("POST", "/offer"): self._ask,
         }
-        door = doors.get((asked.method, asked.path))
-        if door is not None:
-            return door(asked)
+
+    def _elsewhere(self, asked: Asked) -> Response:
+        """One trade, or its evidence."""
         if (found := _TRADE.fullmatch(asked.path)) is not None:
             return self._trade(asked, found[1], found[2] or "")
         if asked.method == "GET" and (found := _EVIDENCE.fullmatch(asked.path)) is not None:
             return self._evidence(found[1])
-        return self._show(asked, "error.html", status=404, alert="There is no such page.")
+        return super()._elsewhere(asked)
 
     def _show(
         self, asked: Asked, template: str, *, status: int = 200, alert: str = "", **values: Any
