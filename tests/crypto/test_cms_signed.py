@@ -12,7 +12,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_attributes import attribute, signing_certificate
+from e2s.crypto.cms.attributes import attribute, signing_certificate
 from e2s.crypto.suites import protection_of, signature_suite_of
 from tests.worlds.crypto import AT, KINDS, new_party, parse, party, unparse
 

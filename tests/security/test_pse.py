@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from e2s.base import meter, wire
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids
-from e2s.crypto.cms_opening import open_sealed
-from e2s.crypto.cms_sealing import seal
+from e2s.crypto.cms.opening import open_sealed
+from e2s.crypto.cms.sealing import seal
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys import container
 from e2s.security.keys.container import Cost

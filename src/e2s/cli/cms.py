@@ -24,8 +24,8 @@ from e2s.base.instants import SystemClock, format_instant
 from e2s.crypto import cms, oids
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.crypto.keys import KeyOpener, KeySigner, read_private_key
+from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.pem import armoured, unarmoured
-from e2s.crypto.suites import PrivateKey
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.pki.verdict import Verdict
 from e2s.security.pki.verifier import Verifier

@@ -17,8 +17,8 @@ from e2s.base.instants import format_instant
 from e2s.base.wire import MAX_DOCUMENT_BYTES, Document, b64u, copied, decode, encode
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_signed import Limits, Signed, check_signature, read_signed
-from e2s.crypto.cms_signing import sign
+from e2s.crypto.cms.signed import Limits, Signed, check_signature, read_signed
+from e2s.crypto.cms.signing import sign
 from e2s.crypto.ports import Signer
 
 MAX_OVER = 4

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base.errors import Refusal
 from e2s.base.wire import b64u
 from e2s.crypto import der
+from e2s.crypto.kinds import PublicKey, kind_of
 
 MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
-
-PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 #: 160 or 256 bits in practice.
 _KEY_ID_SIZES = range(8, 65)
@@ -41,18 +39,6 @@ _UNREADABLE = (
     Refusal,
 )
 _PEM = b"-----BEGIN"
-
-
-@cache
-def is_elliptic(kind: type) -> bool:
-    """Whether keys of this class are public keys on a curve; asking the library each time costs more."""
-    return issubclass(kind, ec.EllipticCurvePublicKey)
-
-
-@cache
-def is_rsa(kind: type) -> bool:
-    """Whether keys of this class are RSA public keys."""
-    return issubclass(kind, rsa.RSAPublicKey)
 
 
 class Slices(NamedTuple):
@@ -177,7 +163,7 @@ def _parse(octets: bytes) -> Certificate:
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
     extensions = parsed.extensions
-    if not (is_elliptic(type(key)) or is_rsa(type(key))):
+    if not kind_of(type(key)):
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     digest = sha256(octets).digest()
     names, dns, ips, ekus, key_id = _claims(extensions)

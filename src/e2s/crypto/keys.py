@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.suites import PrivateKey, signature_suite_of
+from e2s.crypto.kinds import PrivateKey, PublicKey
+from e2s.crypto.suites import signature_suite_of
 
 #: RSA-OAEP as in RFC 4055, 4.1, with SHA-256 throughout and no label.
 OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
@@ -101,7 +102,7 @@ def ephemeral(curve: ec.EllipticCurve, random: Callable[[int], bytes]) -> ec.Ell
     return ec.derive_private_key(int.from_bytes(surplus, "big") % (order - 1) + 1, curve)
 
 
-def spki_of(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:
+def spki_of(key: PublicKey) -> bytes:
     """The SubjectPublicKeyInfo of a public key, DER."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
-from e2s.crypto.cms_signed import Limits, Signed, check_signature, read_signed
-from e2s.crypto.cms_signing import sign
+from e2s.crypto.cms.signed import Limits, Signed, check_signature, read_signed
+from e2s.crypto.cms.signing import sign
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SHA256_ALGORITHMS
 

@@ -21,7 +21,8 @@ from e2s.commerce.bankcard.documents import CARD
 from e2s.commerce.payment.documents import pan_commitment
 from e2s.commerce.payment.instructions import Card
 from e2s.crypto import oids
-from e2s.crypto.certificates import Certificate, PublicKey
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.kinds import PublicKey
 
 PAN_KEY_BYTES = 32
 SECRET_BYTES = 32

@@ -6,27 +6,28 @@ certifies like one in memory.  Everything but signing refuses.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from e2s.base.errors import Misuse
+from e2s.crypto.kinds import SigningKey
 from e2s.crypto.ports import Signer
-from e2s.crypto.suites import PrivateKey, signature_suite_of
+from e2s.crypto.suites import signature_suite_of
 
 
-def lent(signer: Signer) -> PrivateKey:
+def lent(signer: Signer) -> SigningKey:
     """``signer`` as a private key of the library, of the kind of its certificate's key."""
     key = signer.certificate.public_key
     return (
         LentEllipticKey(signer, key)
         if isinstance(key, ec.EllipticCurvePublicKey)
-        else LentRsaKey(signer, key)
+        else LentRsaKey(signer, cast(rsa.RSAPublicKey, key))
     )
 
 
-def hash_of(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+def hash_of(key: SigningKey) -> hashes.SHA256 | hashes.SHA384:
     """The hash of the key's one signature suite, as the library's builders want it named."""
     return hashes.SHA384() if signature_suite_of(key).digest_size == 48 else hashes.SHA256()
 

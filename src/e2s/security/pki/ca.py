@@ -19,8 +19,9 @@ from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.base.rights import Authoriser, Refused
-from e2s.crypto.certificates import Certificate, PublicKey
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
+from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
 from e2s.security.pki import store
 from e2s.security.pki.certify import Wish, certify, read_request, reason_flag, revocation_list, serial_number

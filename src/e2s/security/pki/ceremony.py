@@ -18,8 +18,8 @@ from e2s.base.instants import Clock, format_instant
 from e2s.base.rights import Authoriser, TableAuthoriser
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_signed import check_signature, read_signed
-from e2s.crypto.cms_signing import sign
+from e2s.crypto.cms.signed import check_signature, read_signed
+from e2s.crypto.cms.signing import sign
 from e2s.crypto.ports import Signer
 from e2s.security.keys.container import Cost
 from e2s.security.keys.durable import replace_file

@@ -18,9 +18,10 @@ from cryptography.x509.oid import ObjectIdentifier
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import oids
-from e2s.crypto.certificates import Certificate, PublicKey
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.kinds import PrivateKey, PublicKey, signing
 from e2s.crypto.ports import Signer
-from e2s.crypto.suites import PrivateKey, signature_suite_of
+from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys.lent import hash_of, lent
 from e2s.security.pki.names import general_name, subject_of
 from e2s.security.pki.profiles import Profile, Use
@@ -78,7 +79,8 @@ def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> C
     """A self-signed root."""
     latest = wish.not_after or at + wish.profile.lifetime
     builder = _builder(wish, serial, at, latest).issuer_name(wish.distinguished_name)
-    return Certificate.read(builder.sign(key, hash_of(key)).public_bytes(Encoding.DER))
+    own = signing(key)
+    return Certificate.read(builder.sign(own, hash_of(own)).public_bytes(Encoding.DER))
 
 
 def revocation_list(
@@ -125,7 +127,8 @@ def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:
     builder = builder.add_extension(
         x509.SubjectAlternativeName([general_name(n) for n in names]), critical=False
     )
-    return builder.sign(key, hash_of(key)).public_bytes(Encoding.DER)
+    own = signing(key)
+    return builder.sign(own, hash_of(own)).public_bytes(Encoding.DER)
 
 
 def read_request(octets: bytes) -> PublicKey:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from e2s.base import meter
 from e2s.crypto import oids
-from e2s.crypto.certificates import PublicKey, is_elliptic
+from e2s.crypto.kinds import PublicKey, kind_of
 
 _HASHES = MappingProxyType(
     {
@@ -35,9 +35,9 @@ _MIN_RSA_BITS = 2048
 
 def strong(key: PublicKey) -> bool:
     """Whether a key of this kind and size may stand in a path."""
-    if is_elliptic(type(key)):
+    if kind_of(type(key)) == "ec":
         return cast(ec.EllipticCurvePublicKey, key).curve.name in _CURVES
-    return key.key_size >= _MIN_RSA_BITS
+    return kind_of(type(key)) == "rsa" and cast(rsa.RSAPublicKey, key).key_size >= _MIN_RSA_BITS
 
 
 def permitted(algorithm: str) -> bool:
@@ -52,7 +52,7 @@ def good(key: PublicKey, algorithm: str, signature: bytes, data: bytes) -> bool:
     meter.count("verify")
     try:
         elliptic = algorithm in _ELLIPTIC
-        if elliptic != is_elliptic(type(key)):
+        if elliptic != (kind_of(type(key)) == "ec"):
             return False
         if elliptic:
             cast(ec.EllipticCurvePublicKey, key).verify(signature, data, _ELLIPTIC[algorithm])

@@ -21,7 +21,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_attributes import attribute
+from e2s.crypto.cms.attributes import attribute
 from e2s.crypto.keys import OAEP, ephemeral
 from e2s.crypto.suites import OAEP_ALGORITHM, WRAP_ALGORITHM, SealingSuite, sealing_suite_of
 

@@ -20,7 +20,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_attributes import layout, signing_certificate
+from e2s.crypto.cms.attributes import layout, signing_certificate
 from e2s.crypto.suites import SignatureSuite, foreign_suite, protection_of, signature_suite_of
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
-from e2s.crypto.cms_sealing import BLOCK, KEY_SIZE, NONCE_SIZE, TAG_SIZE, key_encryption_key, shared_info
+from e2s.crypto.cms.sealing import BLOCK, KEY_SIZE, NONCE_SIZE, TAG_SIZE, key_encryption_key, shared_info
 from e2s.crypto.ports import Opener
 from e2s.crypto.suites import AGREEMENTS, OAEP_ALGORITHMS, sealing_suite_of
 

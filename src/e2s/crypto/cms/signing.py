@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms_attributes import Holes, layout
+from e2s.crypto.cms.attributes import Holes, layout
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SignatureSuite, signature_suite_of
 

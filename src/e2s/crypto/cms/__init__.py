@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from e2s.crypto.cms_opening import is_authenticated, open_sealed
-from e2s.crypto.cms_sealing import seal, seal_legacy
-from e2s.crypto.cms_signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
-from e2s.crypto.cms_signing import sign
+from e2s.crypto.cms.opening import is_authenticated, open_sealed
+from e2s.crypto.cms.sealing import seal, seal_legacy
+from e2s.crypto.cms.signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
+from e2s.crypto.cms.signing import sign
 
 __all__ = [
     "EXACT",
