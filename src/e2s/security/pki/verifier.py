@@ -7,7 +7,7 @@ cannot be processed refuses; an empty set of anchors or CRLs accepts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -32,6 +32,7 @@ class Verifier:
         """``anchors``: the roots trusted here; ``kept``: how many signature results are remembered."""
         self.anchors = tuple(anchors)
         self._roots = {anchor.digest: traits(anchor) for anchor in self.anchors}
+        self._by_subject = _by_subject(self.anchors, {})
         self._signed = lru_cache(maxsize=kept)(_signed)
         self._crl_signed = lru_cache(maxsize=kept)(CrlIndex.signed_by)
 
@@ -78,11 +79,9 @@ class Verifier:
         self, certificate: Certificate, untrusted: Sequence[Certificate]
     ) -> Iterator[tuple[Path, Fault | None]]:
         """Paths to an anchor with good signatures, depth first, and what is wrong where one breaks off."""
-        pool = dict(self._roots)
-        for one in (certificate, *untrusted):
-            if one.digest not in pool:
-                pool[one.digest] = traits(one)
-        waiting: list[Path] = [(pool[certificate.digest],)]
+        below = _by_subject(untrusted, self._roots)
+        first = self._roots.get(certificate.digest) or traits(certificate)
+        waiting: list[Path] = [(first,)]
         tried = 0
         while waiting:
             path = waiting.pop()
@@ -90,7 +89,8 @@ class Verifier:
             if last.certificate.digest in self._roots:
                 yield path, None
                 continue
-            issuers = [link for link in pool.values() if last.issued_by(link) and link not in path]
+            named = (*self._by_subject.get(last.issuer, ()), *below.get(last.issuer, ()))
+            issuers = [link for link in named if last.issued_by(link) and link not in path]
             if issuers and len(path) >= MAX_PATH:
                 reason = "the path is longer than is followed"
                 yield path[-1:], Fault("path-too-long", reason, last.certificate)
@@ -131,6 +131,19 @@ class Verifier:
                 return (), Fault("revocation-unknown", reason, certificate)
             used[newest.der] = None
         return tuple(used), None
+
+
+def _by_subject(
+    certificates: Sequence[Certificate], known: Mapping[bytes, Traits]
+) -> dict[bytes, list[Traits]]:
+    """Each certificate's traits by its subject, once each and without those ``known`` by digest."""
+    found: dict[bytes, list[Traits]] = {}
+    for certificate in certificates:
+        link = traits(certificate)
+        links = found.setdefault(link.subject, [])
+        if link not in links and certificate.digest not in known:
+            links.append(link)
+    return found
 
 
 def _signed(certificate: Certificate, issuer: Certificate) -> bool:
