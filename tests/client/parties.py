@@ -25,7 +25,8 @@ from e2s.commerce.bankcard.documents import CARD
 from e2s.commerce.payment.documents import pan_commitment
 from e2s.crypto import cms, oids, stamps
 from e2s.crypto.acts import Act, digest_id, read_act, read_parcel, sign_act
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 from e2s.crypto.suites import SESSIONS
 from e2s.network.sessions import pages
 from e2s.network.sessions.calls import Call

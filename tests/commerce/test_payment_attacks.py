@@ -24,7 +24,8 @@ from e2s.commerce.payment.dual_signature import names_of
 from e2s.commerce.payment.instructions import Roles, commitment_of
 from e2s.crypto import oids
 from e2s.crypto.acts import read_act, sign_act, write_parcel
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions.local import duplicate, to
 from tests.worlds.market import GATEWAY, ISSUER, Market, refused
 from tests.worlds.payer import LINES, Purchase, one_line, opened_by

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, der, oids
-from e2s.crypto.keys import KeyOpener
+from e2s.crypto.openers import KeyOpener
 from tests.worlds.crypto import KINDS, new_party, parse, party, unparse
 
 CONTENT = b"the card's number is nobody's business"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
-from e2s.crypto import exchange, keys, suites
+from e2s.crypto import exchange, keys, openers, suites
 from tests.worlds.crypto import KINDS, party
 
 POLICY = {
@@ -86,7 +86,7 @@ def test_a_key_is_its_certificates(kind):
     one, other = party(kind), party("p256", "other")
     for wrong in (
         lambda: keys.KeySigner(one.certificate, (), other.key),
-        lambda: keys.KeyOpener(one.certificate, other.key),
+        lambda: openers.KeyOpener(one.certificate, other.key),
     ):
         with pytest.raises(Misuse, match="wrong-key"):
             wrong()
@@ -139,11 +139,11 @@ def test_key_files_refuse_garbage(octets):
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()])
 def test_ephemerals_come_from_the_callers_octets(curve):
-    first, second = (keys.ephemeral(curve, lambda n: b"\x07" * n) for _ in range(2))
+    first, second = (openers.ephemeral(curve, lambda n: b"\x07" * n) for _ in range(2))
     assert first.private_numbers() == second.private_numbers()
-    edge = keys.ephemeral(curve, bytes)
+    edge = openers.ephemeral(curve, bytes)
     assert edge.private_numbers().private_value == 1
-    order = keys._ORDERS[curve.name]
+    order = openers._ORDERS[curve.name]
     assert ec.derive_private_key(order - 1, curve).public_key().public_numbers().x == (
         edge.public_key().public_numbers().x
     )

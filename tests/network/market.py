@@ -9,7 +9,8 @@ from e2s.base import wire
 from e2s.base.http import Request, Response
 from e2s.crypto import cms, oids
 from e2s.crypto.acts import Act, read_act, sign_act
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SESSIONS
 from e2s.network.sessions.buyer import Choice, LoginRequest, Session, Visit, begin

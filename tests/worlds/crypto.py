@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 
 AT = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 KINDS = ("p256", "p384", "rsa")

@@ -37,8 +37,9 @@ from e2s.crypto import oids, stamps
 from e2s.crypto.acts import read_act, sign_act
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms import open_sealed, seal
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PublicKey
+from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions.link import Link, LinkDoor
 from e2s.network.sessions.local import LocalExchange
 from e2s.security.keys import key_handler

@@ -27,7 +27,8 @@ from e2s.commerce.payment.instructions import (
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, digest_id, read_act, sign_act, write_parcel
 from e2s.crypto.cms import open_sealed
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 from tests.worlds.market import GATEWAY, ISSUER, Holder, Market
 
 LINES = [

@@ -10,8 +10,9 @@ from hashlib import sha256
 
 from e2s.base.instants import Clock
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.openers import KeyOpener
 from e2s.security.keys.generation import generate
 from e2s.security.pki.certify import Wish, certify, certify_root, revocation_list, serial_number
 from e2s.security.pki.names import distinguished

@@ -27,7 +27,8 @@ from e2s.commerce.purchasing.service import PurchasingService, opens_logins, sig
 from e2s.commerce.purchasing.settling import Deliverable, always
 from e2s.commerce.purchasing.shelf import Shelf
 from e2s.crypto.acts import read_act, read_parcel, sign_act, write_parcel
-from e2s.crypto.keys import KeyOpener, KeySigner
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions.buyer import Choice, Visit
 from e2s.network.sessions.calls import Call
 from e2s.network.sessions.link import Link, LinkDoor

@@ -23,8 +23,9 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import SystemClock, format_instant
 from e2s.crypto import cms, oids
 from e2s.crypto.certificates import Certificate, read_certificates
-from e2s.crypto.keys import KeyOpener, KeySigner, read_private_key
+from e2s.crypto.keys import KeySigner, read_private_key
 from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.openers import KeyOpener
 from e2s.crypto.pem import armoured, unarmoured
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.pki.verdict import Verdict

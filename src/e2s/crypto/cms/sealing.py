@@ -22,7 +22,7 @@ from e2s.base.errors import Misuse
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.attributes import attribute
-from e2s.crypto.keys import OAEP, ephemeral
+from e2s.crypto.openers import OAEP, ephemeral
 from e2s.crypto.suites import OAEP_ALGORITHM, WRAP_ALGORITHM, SealingSuite, sealing_suite_of
 
 MAX_RECIPIENTS = 1000

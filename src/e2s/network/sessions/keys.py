@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.wire import len4
-from e2s.crypto.keys import ephemeral
+from e2s.crypto.openers import ephemeral
 from e2s.crypto.suites import SESSIONS, SessionSuite
 
 KEY_BYTES = 32

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from e2s.base.errors import Misuse
-from e2s.crypto.keys import ephemeral
 from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.openers import ephemeral
 from e2s.crypto.suites import MIN_RSA_BITS, SEALINGS, SIGNATURES
 
 _CURVES = {"p256-sha256": ec.SECP256R1(), "p384-sha384": ec.SECP384R1()}

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
 from e2s.base import wire
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.keys import KeyOpener, KeySigner, spki_of
+from e2s.crypto.keys import KeySigner, spki_of
 from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.openers import KeyOpener
 from e2s.crypto.ports import Opener, Signer
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys import container
