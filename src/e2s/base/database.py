@@ -8,14 +8,15 @@ autocommit and the begin event says ``BEGIN IMMEDIATE``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from e2s.base import meter
+
+#: The driver's connection of each that is open here; to ask the library costs more than a small query.
+_DRIVERS: dict[sa.Connection, sqlite3.Connection] = {}
 
 
 class Database:
@@ -45,50 +46,76 @@ class Database:
             connection.exec_driver_sql("COMMIT")
         return cls(engine)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self) -> Use:
         """One durable act: committed when the block ends, undone when it raises."""
-        with self._used() as (connection, driver):
-            driver.execute("BEGIN IMMEDIATE")
-            yield connection
-            driver.execute("COMMIT")
-        meter.count("commit")
+        return Use(self, "BEGIN IMMEDIATE", durable=True)
 
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Use:
         """A consistent view with no write and no flush."""
-        with self._used() as (connection, driver):
-            driver.execute("BEGIN")
-            yield connection
+        return Use(self, "BEGIN", durable=False)
 
-    @contextmanager
-    def _used(self) -> Iterator[tuple[sa.Connection, sqlite3.Connection]]:
-        """A connection of one's own; whatever is not committed in the block is undone."""
-        connection = self._taken()
-        driver = driver_of(connection)
-        try:
-            yield connection, driver
-        finally:
-            if driver.in_transaction:
-                driver.execute("ROLLBACK")
-            self._idle.append(connection)
-
-    def _taken(self) -> sa.Connection:
+    def taken(self) -> sa.Connection:
         """A connection that nobody uses: to take one from the engine costs as much as a query."""
         try:
             return self._idle.pop()
         except IndexError:
-            return self.engine.connect()
+            connection = self.engine.connect()
+            _DRIVERS[connection] = driver_of(connection)
+            return connection
+
+    def given_back(self, connection: sa.Connection) -> None:
+        """The connection may be used again."""
+        self._idle.append(connection)
 
     def close(self) -> None:
         """Give back every connection."""
         while self._idle:
-            self._idle.pop().close()
+            connection = self._idle.pop()
+            _DRIVERS.pop(connection, None)
+            connection.close()
         self.engine.dispose()
+
+
+class Use:
+    """One transaction or reading: a connection of one's own within a ``with`` block."""
+
+    __slots__ = ("_begin", "_connection", "_database", "_durable")
+
+    def __init__(self, database: Database, begin: str, *, durable: bool) -> None:
+        """Made by :class:`Database`."""
+        self._database, self._begin, self._durable = database, begin, durable
+
+    def __enter__(self) -> sa.Connection:
+        """Begin."""
+        self._connection = self._database.taken()
+        try:
+            driver_of(self._connection).execute(self._begin)
+        except BaseException:
+            self._database.given_back(self._connection)
+            raise
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        """Commit what was written without an error; undo everything else."""
+        driver = driver_of(self._connection)
+        committed = False
+        try:
+            if self._durable and kind is None:
+                driver.execute("COMMIT")
+                committed = True
+        finally:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            self._database.given_back(self._connection)
+        if committed:
+            meter.count("commit")
 
 
 def driver_of(connection: sa.Connection) -> sqlite3.Connection:
     """The driver's own connection: it is in autocommit, so that transactions begin and end only here."""
+    known = _DRIVERS.get(connection)
+    if known is not None:
+        return known
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError("the database is not SQLite")

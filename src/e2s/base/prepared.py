@@ -35,6 +35,7 @@ class Prepared:
         self._sets = None if sets is None else list(sets)
         chosen = statement.selected_columns.keys() if isinstance(statement, sa.Select) else ()
         self._shape = SimpleResultMetaData(list(chosen))
+        self._places = self._shape._key_to_index  # noqa: SLF001 - what the library makes its own rows with
 
     @cached_property
     def _rendered(self) -> tuple[str, dict[str, object]]:
@@ -62,10 +63,7 @@ class Prepared:
     def row(self, connection: sa.Connection, **values: object) -> sa.Row[Any] | None:
         """The first row, if there is one."""
         first = self._run(connection, values).fetchone()
-        if first is None:
-            return None
-        found: IteratorResult[Any] = IteratorResult(self._shape, iter((first,)))
-        return found.one()
+        return None if first is None else sa.Row(self._shape, None, self._places, first)
 
     def column(self, connection: sa.Connection, **values: object) -> list[Any]:
         """The first member of every row."""

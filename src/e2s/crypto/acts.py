@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 
@@ -122,7 +122,9 @@ def _read(octets: bytes, depth: int) -> Act:
     if depth > MAX_NESTING:
         raise Refusal("bad-act", "acts are nested too deep")
     known = _parsed(octets)
-    return replace(known, depth=depth)
+    act = object.__new__(Act)  # what dataclasses.replace does, without reading every field anew
+    act.__dict__.update(known.__dict__, depth=depth)
+    return act
 
 
 @lru_cache(maxsize=_KEPT)

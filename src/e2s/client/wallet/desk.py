@@ -24,7 +24,7 @@ from e2s.base.events import Event
 from e2s.base.http import Exchange, Request, expect
 from e2s.base.instants import Clock, parse_instant
 from e2s.client.wallet import store
-from e2s.client.wallet.card import Card, open_card
+from e2s.client.wallet.card import Card, Issuer, open_card
 from e2s.client.wallet.rules import Judge, Reader
 from e2s.crypto import acts, stamps
 from e2s.crypto.acts import Act
@@ -78,6 +78,7 @@ class Desk:
     shops: Sequence[Shop] = ()
     evidence: Path | None = None
     title: str = ""
+    _bank: tuple[bytes, Issuer] | None = field(default=None, init=False, repr=False)
 
     def shop(self, name: str) -> Shop:
         """The shop of that party name or title; raises :class:`Refusal` ``unknown-shop``."""
@@ -104,8 +105,16 @@ class Desk:
         """The card record, opened for this moment; raises :class:`Refusal` ``no-card``."""
         if self.card_file is None or not self.card_file.exists():
             raise Refusal("no-card", "this wallet holds no purchasing card")
-        holder = self.pse.certificate("card")
-        return open_card(self.card_file.read_bytes(), self.pse.opener("agreement"), holder)
+        sealed, holder = self.card_file.read_bytes(), self.pse.certificate("card")
+        card = open_card(sealed, self.pse.opener("agreement"), holder)
+        self._bank = sealed, card.issuer
+        return card
+
+    def issuer(self) -> Issuer:
+        """The card's issuing bank, which is no secret: known since the card record was last opened."""
+        if self._bank and self.card_file and self.card_file.read_bytes() == self._bank[0]:
+            return self._bank[1]
+        return self.card().issuer
 
     def sign(self, label: str, document: wire.Document, over: Sequence[bytes], phrase: Phrase) -> Act:
         """The act on an intended document with a fresh key: one pass phrase, one signature."""

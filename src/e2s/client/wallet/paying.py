@@ -139,7 +139,7 @@ class Paying:
                     store.keep(connection, trade, "void", void)
                     store.move(connection, trade, "void", desk.now())
             return
-        payment, issuer = self.payment(trade), desk.card().issuer
+        payment, issuer = self.payment(trade), desk.issuer()
         pres, event, decision = outcomes.check_pres(octets_of(answer, "pres"), payment, issuer, judge)
         if not event or decision is None:
             return
@@ -170,7 +170,7 @@ class Paying:
         claimed = known.state == "paid" and known.claim_until and rules.late(known.claim_until, desk.now())
         if known.state != "inquiring" and not claimed:
             raise Refusal("out-of-order", "there is nothing to ask the issuer yet", state=known.state)
-        payment, issuer = self.payment(trade), desk.card().issuer
+        payment, issuer = self.payment(trade), desk.issuer()
         inquiry = self._inquiry(trade, payment, issuer, phrase)
         sealed = cms.seal(inquiry.octets, oids.ACT, [issuer.agreement], desk.random)
         response = desk.exchange.send(issuer.origin, Request("POST", "/inquiry", sealed))

@@ -47,7 +47,7 @@ class Receiving:
             stamp = octets_of(acts, "deliveryStamp")
             delivery = rules.check_delivery(octets_of(acts, "delivery"), payment, stamp, judge)
             if payment.pres is None:
-                outcomes.check_pres(delivery.over[0], payment, desk.card().issuer, judge)
+                outcomes.check_pres(delivery.over[0], payment, desk.issuer(), judge)
             with desk.database.transaction() as connection:
                 store.keep(connection, trade, "delivery", delivery)
                 store.keep_stamp(connection, trade, delivery.id, stamp)
@@ -55,7 +55,7 @@ class Receiving:
                 store.move(connection, trade, "delivery", desk.now())
         elif "cancel" in acts:
             cancel = rules.check_cancel(octets_of(acts, "cancel"), payment, judge)
-            outcomes.check_reversal(cancel, payment, desk.card().issuer, judge)
+            outcomes.check_reversal(cancel, payment, desk.issuer(), judge)
             with desk.database.transaction() as connection:
                 store.keep(connection, trade, "cancel", cancel)
                 desk.rely(connection, trade)
@@ -116,7 +116,7 @@ class Receiving:
     def close_by(self, trade: str, statement: bytes) -> None:
         """Close a received trade by the issuer's statement: its entry is exactly what was ordered."""
         desk = self._desk
-        issuer = desk.card().issuer
+        issuer = desk.issuer()
         act = desk.judge().act(statement, STATEMENT, "issuer", issuer.name)
         payment = self._paying.payment(trade)
         entry = next((e for e in act.document["entries"] if e["xid"] == payment.ds.document["xid"]), None)

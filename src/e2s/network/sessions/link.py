@@ -15,6 +15,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -62,8 +63,13 @@ def read_key(path: Path) -> bytes:
 
 def _cipher(key: bytes, salt: bytes, direction: str, sender: str, receiver: str) -> AESGCM:
     """The cipher of one message: no two messages share a key, so the nonce is all zeros."""
-    label = wire.encode({"type": "e2s/1/link-key", "direction": direction, "from": sender, "to": receiver})
-    return AESGCM(HKDF(hashes.SHA256(), 32, salt, label).derive(key))
+    return AESGCM(HKDF(hashes.SHA256(), 32, salt, _label(direction, sender, receiver)).derive(key))
+
+
+@lru_cache(maxsize=256)
+def _label(direction: str, sender: str, receiver: str) -> bytes:
+    """What a link's keys are derived for."""
+    return wire.encode({"type": "e2s/1/link-key", "direction": direction, "from": sender, "to": receiver})
 
 
 def _header(direction: str, sender: str, receiver: str, path: str, at: str, ident: bytes) -> bytes:
