@@ -73,6 +73,33 @@ AES256_WRAP: Final = "2.16.840.1.101.3.4.1.45"
 AES256_GCM: Final = "2.16.840.1.101.3.4.1.46"
 AES256_CBC: Final = "2.16.840.1.101.3.4.1.42"
 
+# Old peers' content encryption and key wrap (RFC 3565, 4.1; RFC 5084, 3.2; RFC 4055, 2.2 and 4.1)
+AES128_CBC: Final = "2.16.840.1.101.3.4.1.2"
+AES192_CBC: Final = "2.16.840.1.101.3.4.1.22"
+AES128_GCM: Final = "2.16.840.1.101.3.4.1.6"
+AES192_GCM: Final = "2.16.840.1.101.3.4.1.26"
+AES128_WRAP: Final = "2.16.840.1.101.3.4.1.5"
+AES192_WRAP: Final = "2.16.840.1.101.3.4.1.25"
+SHA1: Final = "1.3.14.3.2.26"
+P_SPECIFIED: Final = "1.2.840.113549.1.1.9"
+
+# Other curves (RFC 5480, 2.1.1.1; RFC 8410, 3), derivation by HKDF (RFC 8418, 2.3; RFC 8619, 3)
+P521: Final = "1.3.132.0.35"
+X25519: Final = "1.3.101.110"
+X448: Final = "1.3.101.111"
+STD_DH_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.19"
+STD_DH_HKDF_SHA384: Final = "1.2.840.113549.1.9.16.3.20"
+STD_DH_HKDF_SHA512: Final = "1.2.840.113549.1.9.16.3.21"
+HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.28"
+HKDF_SHA384: Final = "1.2.840.113549.1.9.16.3.29"
+HKDF_SHA512: Final = "1.2.840.113549.1.9.16.3.30"
+
+# Key encapsulation (RFC 9629, 3; RFC 9936, 3)
+ORI_KEM: Final = "1.2.840.113549.1.9.16.13.3"
+ML_KEM_512: Final = "2.16.840.1.101.3.4.4.1"
+ML_KEM_768: Final = "2.16.840.1.101.3.4.4.2"
+ML_KEM_1024: Final = "2.16.840.1.101.3.4.4.3"
+
 # Extended key usages (RFC 5280, 4.2.1.12)
 EKU_SERVER: Final = "1.3.6.1.5.5.7.3.1"
 EKU_CLIENT: Final = "1.3.6.1.5.5.7.3.2"
