@@ -109,7 +109,7 @@ class Certificate:
         try:
             name: x509.Name = getattr(self.x509, which)
             return name.rfc4514_string()
-        except ValueError:
+        except _UNREADABLE:
             return f"(name of {self.id} that cannot be shown)"
 
     @property
@@ -144,7 +144,7 @@ def read_certificates(octets: bytes) -> tuple[Certificate, ...]:
     try:
         found = x509.load_pem_x509_certificates(octets)
         return tuple(Certificate.read(one.public_bytes(Encoding.DER)) for one in found[:MAX_CERTIFICATES])
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise Refusal("bad-certificate", "the file is not a PEM certificate") from error
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -201,15 +202,24 @@ def _read(path: Path) -> bytes:
 
 
 def _cards(sealed: Container, keys: Unlocked) -> dict[str, _Card]:
+    """The directory; raises :class:`Refusal` ``bad-pse`` where whoever sealed it wrote something else."""
     directory = wire.decode(sealed.open(keys, _DIRECTORY), container.MAX_CONTAINER_BYTES)
-    cards: dict[str, _Card] = {}
-    for entry in directory["entries"]:
-        cards[entry["label"]] = _Card(
-            Certificate.read(wire.unb64u(entry["certificate"])),
-            tuple(Certificate.read(wire.unb64u(c)) for c in entry["chain"]),
-            _key(wire.unb64u(entry["key"])) if entry["key"] else None,
-        )
+    try:
+        cards = {entry["label"]: _card(entry) for entry in directory["entries"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refusal("bad-pse", "the directory is not a key container's") from error
+    if not all(isinstance(label, str) for label in cards):
+        raise Refusal("bad-pse", "a label is text")
     return cards
+
+
+def _card(entry: wire.Document) -> _Card:
+    """One entry of the directory; raises anything of what :func:`_cards` catches."""
+    return _Card(
+        Certificate.read(wire.unb64u(entry["certificate"])),
+        tuple(Certificate.read(wire.unb64u(c)) for c in entry["chain"]),
+        _key(wire.unb64u(entry["key"])) if entry["key"] else None,
+    )
 
 
 def _entries(sealed: Container, phrase: Phrase) -> dict[str, Entry]:
@@ -232,7 +242,10 @@ def _pkcs8(key: PrivateKey) -> bytes:
 
 
 def _key(octets: bytes) -> PrivateKey:
-    key = load_der_private_key(octets, None)
+    try:
+        key = load_der_private_key(octets, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Refusal("bad-pse", "a key cannot be read") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise Refusal("bad-pse", "a key of an unknown kind")
     signature_suite_of(key)
