@@ -33,7 +33,11 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
     excluded = constraints.excluded_subtrees or []
     if not all(isinstance(tree, _FORMS) for tree in (*permitted, *excluded)):
         return "a constraint of a form that is not processed"
-    for form, value in _names(certificate):
+    try:
+        names = _names(certificate)
+    except (ValueError, TypeError):
+        return "a subject that cannot be read, where names are constrained"
+    for form, value in names:
         rivals = [tree.value for tree in permitted if type(tree) is form]
         barred = [tree.value for tree in excluded if type(tree) is form]
         if (rivals or barred) and form is x509.UniformResourceIdentifier and not _host(str(value)):
