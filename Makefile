@@ -1,6 +1,8 @@
 # `make demo` shows E2S; `make test` is everything that CI runs.
 SHELL := /bin/bash
 BIN := .venv/bin
+# How many processes run the tests, each a file at a time.
+WORKERS ?= 2
 .PHONY: demo test env debian lint types imports tests coverage docs bench soak pins clean
 .DEFAULT_GOAL := help
 
@@ -39,9 +41,9 @@ imports: env
 	$(BIN)/lint-imports
 
 tests: env
-	@echo "== pytest (some minutes; each file is named as it runs)"
+	@echo "== pytest (some minutes; two files at a time)"
 	@scratch=$$(tools/scratch) && trap 'rm -rf "$$scratch"' EXIT && \
-	TMPDIR=$$scratch $(BIN)/python -m pytest $(TESTS)
+	TMPDIR=$$scratch $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 # The same tests under the coverage tracer, which takes them half as long again.
 coverage: env

@@ -217,13 +217,20 @@ def _terminate(processes: Iterable[tuple[int, int]], seconds: float) -> set[int]
     deadline = time.monotonic() + seconds
     for pid, descriptor in held.items():
         left = max(0.0, deadline - time.monotonic())
-        if not select.select([descriptor], [], [], left)[0]:
+        if not _ends(descriptor, left):
             killed.add(pid)
             _signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [], seconds)
+            _ends(descriptor, seconds)
         os.close(descriptor)
         _ended(pid)
     return killed
+
+
+def _ends(descriptor: int, seconds: float) -> bool:
+    """Whether the process ends within ``seconds``; ``select`` would refuse descriptors above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _signal(descriptor: int, number: signal.Signals) -> None:
