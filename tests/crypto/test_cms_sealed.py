@@ -216,10 +216,11 @@ def test_weaker_derivation_only_when_allowed():
 
 
 def test_pkcs1_transport():
-    """The older RSA transport, an oracle since 1998, is not known."""
+    """The older RSA transport, an oracle since 1998, is not known; allowed, it tells nothing."""
     tree = Tree(sealed("rsa"))
     tree.recipients[0][1][2] = parse(der.sequence(der.oid(oids.RSA), der.tlv(der.NULL, b"")))[0]
-    assert rule_of(tree.octets, "rsa", allow_legacy=True) == "suite-unknown"
+    assert rule_of(tree.octets, "rsa") == "suite-unknown"
+    assert rule_of(tree.octets, "rsa", allow_legacy=True) == "bad-envelope"
 
 
 def test_transport_to_an_agreement_key():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.suites import OAEP, Transport
 
 
 class Signer(Protocol):
@@ -38,5 +39,18 @@ class Opener(Protocol):
         Raises :class:`~e2s.base.errors.Refusal` for a key of another kind or an invalid point.
         """
 
-    def unwrap(self, wrapped: bytes) -> bytes:
-        """The content key in an RSA-OAEP (SHA-256, MGF1 with SHA-256) ciphertext; raises ``Refusal``."""
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The secret in a ciphertext of the key's encapsulation; an altered one gives one known to nobody.
+
+        Raises :class:`~e2s.base.errors.Refusal` for a key of another kind or a ciphertext of another size.
+        """
+
+    def unwrap(self, wrapped: bytes, transport: Transport = OAEP) -> bytes:
+        """The content key in an RSA-OAEP ciphertext (SHA-256 throughout if not said); raises ``Refusal``."""
+
+    def unwrap_old(self, wrapped: bytes, size: int) -> bytes:
+        """The content key of ``size`` octets in a PKCS#1 v1.5 ciphertext, of old peers only.
+
+        Where there is none of that size, a key in its place that nobody knows, the same one for the same
+        ciphertext; so nothing tells a good ciphertext from a bad one (RFC 3218, 2.3).
+        """

@@ -6,16 +6,24 @@ algorithm: a key has one signature suite and one sealing suite, and a session su
 
 from __future__ import annotations
 
+from e2s.crypto.suites.derivation import (
+    AGREEMENTS,
+    ENCAPSULATIONS,
+    WRAP_ALGORITHM,
+    WRAPS,
+    Derivation,
+    other_info,
+    shared_info,
+)
 from e2s.crypto.suites.identifiers import SHA256_ALGORITHMS
 from e2s.crypto.suites.policy import POLICY, Kind, check, permitted, strongest_common
 from e2s.crypto.suites.sealing import (
-    AGREEMENTS,
-    OAEP_ALGORITHM,
-    OAEP_ALGORITHMS,
+    OLD_SEALINGS,
     SEALINGS,
-    WRAP_ALGORITHM,
     SealingSuite,
+    sealing_suite,
     sealing_suite_of,
+    sealing_suites_of,
 )
 from e2s.crypto.suites.session import SESSIONS, SessionSuite
 from e2s.crypto.suites.signature import (
@@ -28,28 +36,48 @@ from e2s.crypto.suites.signature import (
     signature_suite,
     signature_suite_of,
 )
+from e2s.crypto.suites.transport import (
+    OAEP,
+    OAEP_ALGORITHM,
+    OAEP_ALGORITHMS,
+    PKCS1_ALGORITHM,
+    Transport,
+    foreign_transport,
+)
 
 __all__ = [
     "AGREEMENTS",
+    "ENCAPSULATIONS",
     "MAX_RSA_BITS",
     "MIN_RSA_BITS",
+    "OAEP",
     "OAEP_ALGORITHM",
     "OAEP_ALGORITHMS",
+    "OLD_SEALINGS",
+    "PKCS1_ALGORITHM",
     "POLICY",
     "SEALINGS",
     "SESSIONS",
     "SHA256_ALGORITHMS",
     "SIGNATURES",
+    "WRAPS",
     "WRAP_ALGORITHM",
+    "Derivation",
     "Kind",
     "SealingSuite",
     "SessionSuite",
     "SignatureSuite",
+    "Transport",
     "check",
     "foreign_suite",
+    "foreign_transport",
+    "other_info",
     "permitted",
     "protection_of",
+    "sealing_suite",
     "sealing_suite_of",
+    "sealing_suites_of",
+    "shared_info",
     "signature_suite",
     "signature_suite_of",
     "strongest_common",

@@ -1,85 +1,125 @@
-"""How a content key reaches a recipient: one suite for each key."""
+"""How a content key reaches a recipient: one suite for each key, and older ones for old peers.
+
+A suite is a way for the content key (agreement, encapsulation or transport, which follows the kind of key)
+and the content's cipher.  AES-GCM authenticates; AES-CBC and PKCS#1 v1.5 are for old mail peers alone.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from e2s.base.errors import Refusal
-from e2s.crypto import der, oids
+from e2s.base.errors import Misuse, Refusal
+from e2s.crypto import oids
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
-from e2s.crypto.suites.identifiers import NULL, SHA256, algorithm
+from e2s.crypto.suites.derivation import AGREEMENTS, ENCAPSULATIONS, WRAP_ALGORITHM, Derivation
+from e2s.crypto.suites.identifiers import algorithm
 from e2s.crypto.suites.signature import MAX_RSA_BITS, MIN_RSA_BITS
+from e2s.crypto.suites.transport import OAEP_ALGORITHM, PKCS1_ALGORITHM
+
+_HKDF_SHA256: Final = algorithm(oids.HKDF_SHA256)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SealingSuite:
-    """How a content key reaches one recipient, by agreement on a curve or by RSA-OAEP."""
+    """How a content key reaches one recipient, and what it encrypts the content with.
+
+    ``kind`` is the key's (:mod:`e2s.crypto.kinds`) and ``curve`` that of a key of kind ``ec``;
+    ``algorithm`` says the way as an AlgorithmIdentifier, with ``derivation`` where a secret is derived from.
+    ``old`` suites do not authenticate what they encrypt.
+    """
 
     name: str
+    kind: str
+    algorithm: bytes
     curve: ec.EllipticCurve | None = None
-    agreement_algorithm: bytes = b""
-    kdf: Callable[[bytes], Any] = hashlib.sha256
+    derivation: Derivation | None = None
+    kdf_algorithm: bytes = b""
+    old: bool = False
 
 
-def _oaep(sha256: bytes) -> bytes:
-    parameters = der.sequence(der.tlv(0xA0, sha256), der.tlv(0xA1, algorithm(oids.MGF1, sha256)))
-    return algorithm(oids.RSA_OAEP, parameters)
-
-
-#: AES-256 key wrap (RFC 3565, 2.3.2: parameters absent).
-WRAP_ALGORITHM: Final = algorithm(oids.AES256_WRAP)
-#: RSA-OAEP with SHA-256 throughout (RFC 4055, 4.1); a reader accepts SHA-256 without NULL too (2.1).
-OAEP_ALGORITHM: Final = _oaep(algorithm(oids.SHA256, NULL))
-OAEP_ALGORITHMS: Final = frozenset((OAEP_ALGORITHM, _oaep(SHA256)))
-#: Key derivations that a peer's envelope may use when older forms are allowed (RFC 5753, 7.1.4).
-AGREEMENTS: Final = {
-    algorithm(oid, WRAP_ALGORITHM): kdf
-    for oid, kdf in (
-        (oids.STD_DH_SHA1, hashlib.sha1),
-        (oids.STD_DH_SHA256, hashlib.sha256),
-        (oids.STD_DH_SHA384, hashlib.sha384),
-        (oids.STD_DH_SHA512, hashlib.sha512),
+def _agreement(name: str, kind: str, oid: str, curve: ec.EllipticCurve | None = None) -> SealingSuite:
+    identifier = algorithm(oid, WRAP_ALGORITHM)
+    return SealingSuite(
+        name=name,
+        kind=kind,
+        algorithm=identifier,
+        curve=curve,
+        derivation=AGREEMENTS[identifier],
+        old=name.endswith("cbc"),
     )
-}
 
-SEALINGS: Final[Mapping[str, SealingSuite]] = {
-    suite.name: suite
-    for suite in (
-        SealingSuite(
-            "ecdh-p384-aes256gcm",
-            ec.SECP384R1(),
-            algorithm(oids.STD_DH_SHA384, WRAP_ALGORITHM),
-            hashlib.sha384,
-        ),
-        SealingSuite(
-            "ecdh-p256-aes256gcm",
-            ec.SECP256R1(),
-            algorithm(oids.STD_DH_SHA256, WRAP_ALGORITHM),
-            hashlib.sha256,
-        ),
-        SealingSuite("rsa-oaep-aes256gcm"),
+
+def _encapsulation(name: str, kind: str, oid: str) -> SealingSuite:
+    return SealingSuite(
+        name=name,
+        kind=kind,
+        algorithm=algorithm(oid),
+        derivation=ENCAPSULATIONS[_HKDF_SHA256, 32],
+        kdf_algorithm=_HKDF_SHA256,
     )
-}
-
-_BY_CURVE: Final = {
-    "secp256r1": SEALINGS["ecdh-p256-aes256gcm"],
-    "secp384r1": SEALINGS["ecdh-p384-aes256gcm"],
-}
 
 
-def sealing_suite_of(key: PublicKey | PrivateKey) -> SealingSuite:
-    """The one sealing suite of ``key``; raises :class:`Refusal` ``suite-unknown``."""
-    kind = kind_of(key.__class__)
-    found = None
-    if kind == "ec":
-        found = _BY_CURVE.get(key.curve.name)  # type: ignore[union-attr]  # the kind says so
-    elif kind == "rsa" and MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:  # type: ignore[union-attr]
-        found = SEALINGS["rsa-oaep-aes256gcm"]
-    if found is None:
-        raise Refusal("suite-unknown", "no suite seals to a key of this kind or size")
+def _named(*suites: SealingSuite) -> Mapping[str, SealingSuite]:
+    return {suite.name: suite for suite in suites}
+
+
+#: Suites that E2S seals with, strongest first.
+SEALINGS: Final[Mapping[str, SealingSuite]] = _named(
+    _encapsulation("ml-kem-1024-aes256gcm", "ml-kem-1024", oids.ML_KEM_1024),
+    _encapsulation("ml-kem-768-aes256gcm", "ml-kem-768", oids.ML_KEM_768),
+    _agreement("ecdh-p521-aes256gcm", "ec", oids.STD_DH_SHA512, ec.SECP521R1()),
+    _agreement("x448-aes256gcm", "x448", oids.STD_DH_HKDF_SHA512),
+    _agreement("ecdh-p384-aes256gcm", "ec", oids.STD_DH_SHA384, ec.SECP384R1()),
+    _agreement("x25519-aes256gcm", "x25519", oids.STD_DH_HKDF_SHA256),
+    _agreement("ecdh-p256-aes256gcm", "ec", oids.STD_DH_SHA256, ec.SECP256R1()),
+    SealingSuite(name="rsa-oaep-aes256gcm", kind="rsa", algorithm=OAEP_ALGORITHM),
+)
+#: Suites for old mail peers, never chosen unasked: nothing shows whether their content was altered.
+OLD_SEALINGS: Final[Mapping[str, SealingSuite]] = _named(
+    _agreement("ecdh-p521-aes256cbc", "ec", oids.STD_DH_SHA512, ec.SECP521R1()),
+    _agreement("ecdh-p384-aes256cbc", "ec", oids.STD_DH_SHA384, ec.SECP384R1()),
+    _agreement("ecdh-p256-aes256cbc", "ec", oids.STD_DH_SHA256, ec.SECP256R1()),
+    SealingSuite(name="rsa-oaep-aes256cbc", kind="rsa", algorithm=OAEP_ALGORITHM, old=True),
+    SealingSuite(name="rsa-pkcs1-aes256cbc", kind="rsa", algorithm=PKCS1_ALGORITHM, old=True),
+)
+_ALL: Final = {**SEALINGS, **OLD_SEALINGS}
+
+
+def _by_key() -> dict[tuple[str, str], tuple[SealingSuite, ...]]:
+    found: dict[tuple[str, str], tuple[SealingSuite, ...]] = {}
+    for suite in _ALL.values():
+        key = (suite.kind, suite.curve.name if suite.curve else "")
+        found[key] = (*found.get(key, ()), suite)
     return found
+
+
+_BY_KEY: Final = _by_key()
+
+
+def sealing_suites_of(key: PublicKey | PrivateKey) -> tuple[SealingSuite, ...]:
+    """All suites that seal to ``key``, default first; none for a key that is not for it, or of a bad size."""
+    kind = kind_of(key.__class__)
+    if kind == "ec":
+        return _BY_KEY.get((kind, key.curve.name), ())  # type: ignore[union-attr]  # the kind says so
+    if kind == "rsa" and not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:  # type: ignore[union-attr]
+        return ()
+    return _BY_KEY.get((kind, ""), ())
+
+
+def sealing_suite_of(key: PublicKey | PrivateKey, *, old: bool = False) -> SealingSuite:
+    """The default suite of ``key``, with ``old`` the first for old peers; raises ``suite-unknown``."""
+    for suite in sealing_suites_of(key):
+        if suite.old == old:
+            return suite
+    raise Refusal("suite-unknown", "no suite seals to a key of this kind or size")
+
+
+def sealing_suite(name: str) -> SealingSuite:
+    """The suite called ``name``, old ones too; raises :class:`Misuse` ``suite-unknown``."""
+    if name not in _ALL:
+        raise Misuse("suite-unknown", "no such sealing suite", suite=name)
+    return _ALL[name]

@@ -1,0 +1,193 @@
+"""One content key goes to each recipient by the way of its key: RecipientInfos as they are written.
+
+KeyTransRecipientInfo and KeyAgreeRecipientInfo (RFC 5652, 6.2), and KEMRecipientInfo (RFC 9629, 3).
+All recipients of one agreement suite share one ephemeral key (RFC 5753, 3.1): what differs is their
+secret, so each has a key-encryption key of its own.  What never changes of a recipient's part is encoded
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from e2s.base import meter
+from e2s.base.errors import Misuse, Refusal
+from e2s.crypto import der, oids
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.openers import key_for, oaep_of
+from e2s.crypto.suites import (
+    OAEP,
+    PKCS1_ALGORITHM,
+    WRAP_ALGORITHM,
+    Derivation,
+    SealingSuite,
+    sealing_suite,
+    sealing_suite_of,
+    sealing_suites_of,
+)
+
+MAX_RECIPIENTS: Final = 1000
+#: Octets of a content key as written, and wrapped.
+KEY_SIZE: Final = 32
+_WRAPPED_SIZE: Final = KEY_SIZE + 8
+
+#: Tags of the choices of RecipientInfo that are neither plain nor refused.
+KEY_AGREEMENT: Final = 0xA1
+OTHER: Final = 0xA4
+_EC_KEY = der.oid(oids.EC_PUBLIC_KEY)
+_ORIGINATORS = {
+    "ec": der.sequence(_EC_KEY),
+    "x25519": der.sequence(der.oid(oids.X25519)),
+    "x448": der.sequence(der.oid(oids.X448)),
+}
+_ORI_KEM = der.oid(oids.ORI_KEM)
+_CIPHERTEXT_SIZES = {"ml-kem-768": 1088, "ml-kem-1024": 1568}
+_OAEP, _PKCS1, _ECDH = oaep_of(OAEP), padding.PKCS1v15(), ec.ECDH()
+
+Random: TypeAlias = Callable[[int], bytes]
+
+
+class _Target:
+    """One recipient under one suite: its key, and the octets before and after what varies."""
+
+    __slots__ = ("after", "before", "public_key", "suite")
+
+    def __init__(self, recipient: Certificate, suite: SealingSuite) -> None:
+        self.suite = suite
+        self.public_key: Any = recipient.public_key
+        self.before, self.after = _constants(recipient, suite)
+
+
+@lru_cache(maxsize=4096)
+def _target(recipient: Certificate, suite: SealingSuite | None) -> _Target:
+    """The recipient's constants under ``suite`` or its key's default."""
+    return _Target(recipient, suite or sealing_suite_of(recipient.public_key))
+
+
+def chosen(recipients: Sequence[Certificate], suites: Sequence[str] = ()) -> list[_Target]:
+    """Each recipient with the first of ``suites`` that seals to its key, or its default without any.
+
+    Raises :class:`Misuse` ``bad-recipients`` and ``mixed-suites``, :class:`Refusal` ``suite-unknown``.
+    """
+    if not 0 < len(recipients) <= MAX_RECIPIENTS or len(set(recipients)) != len(recipients):
+        raise Misuse(
+            "bad-recipients", "an envelope has distinct recipients, at least one", most=MAX_RECIPIENTS
+        )
+    if not suites:
+        return [_target(recipient, None) for recipient in recipients]
+    wanted = [sealing_suite(name) for name in suites]
+    found = [_target(recipient, _fitting(recipient, wanted)) for recipient in recipients]
+    if len({target.suite.old for target in found}) != 1:
+        raise Misuse("mixed-suites", "one envelope cannot be both of an old suite and of a new one")
+    return found
+
+
+def _fitting(recipient: Certificate, wanted: Sequence[SealingSuite]) -> SealingSuite:
+    of_key = sealing_suites_of(recipient.public_key)
+    for suite in wanted:
+        if suite in of_key:
+            return suite
+    raise Refusal(
+        "suite-unknown", "none of these suites seals to the recipient's key", recipient=recipient.id
+    )
+
+
+def recipient_infos(targets: Sequence[_Target], key: bytes, random: Random) -> list[bytes]:
+    """The RecipientInfos that bring ``key``, of :data:`KEY_SIZE` octets, to all of them.
+
+    ``random`` makes the ephemeral keys; OAEP and encapsulation take the library's own octets.
+    """
+    meter.count("agree", len(targets))
+    infos: list[bytes] = []
+    groups: dict[SealingSuite, list[_Target]] = {}
+    for target in targets:
+        groups.setdefault(target.suite, []).append(target)
+    for suite, group in groups.items():
+        if suite.derivation is None:
+            infos += _transports(suite, group, key)
+        elif suite.kdf_algorithm:
+            infos += _encapsulations(suite.derivation, group, key)
+        else:
+            infos.append(_agreement(suite, suite.derivation, group, key, random))
+    return infos
+
+
+def _transports(suite: SealingSuite, group: Sequence[_Target], key: bytes) -> list[bytes]:
+    """KeyTransRecipientInfos (RFC 5652, 6.2.1) by RSA."""
+    form = _PKCS1 if suite.algorithm == PKCS1_ALGORITHM else _OAEP
+    return [target.before + target.public_key.encrypt(key, form) for target in group]
+
+
+def _encapsulations(derivation: Derivation, group: Sequence[_Target], key: bytes) -> list[bytes]:
+    """KEMRecipientInfos (RFC 9629, 3); each recipient has a secret of its own."""
+    derive, info, infos = derivation.key, derivation.encapsulation_info, []
+    for target in group:
+        secret, ciphertext = target.public_key.encapsulate()
+        wrapped = aes_key_wrap(derive(secret, info), key)
+        infos.append(b"%b%b%b%b" % (target.before, ciphertext, target.after, wrapped))
+    return infos
+
+
+def _agreement(
+    suite: SealingSuite, derivation: Derivation, group: Sequence[_Target], key: bytes, random: Random
+) -> bytes:
+    """KeyAgreeRecipientInfo (RFC 5652, 6.2.2) with one originator key for all of ``group``."""
+    own: Any = key_for(suite, random)
+    raw = (Encoding.Raw, PublicFormat.Raw)
+    form = raw if suite.curve is None else (Encoding.X962, PublicFormat.UncompressedPoint)
+    point = b"\x00" + own.public_key().public_bytes(*form)
+    originator = der.tlv(0xA1, _ORIGINATORS[suite.kind] + der.tlv(der.BIT_STRING, point))
+    exchange, derive, info = own.exchange, derivation.key, derivation.agreement_info
+    secrets: Iterator[bytes]
+    if suite.curve is None:
+        secrets = (exchange(target.public_key) for target in group)
+    else:
+        secrets = (exchange(_ECDH, target.public_key) for target in group)
+    wrapped = [
+        target.before + aes_key_wrap(derive(secret, info), key)
+        for target, secret in zip(group, secrets, strict=True)
+    ]
+    inner = b"".join((der.integer(3), der.tlv(0xA0, originator), suite.algorithm, der.sequence(*wrapped)))
+    return der.tlv(KEY_AGREEMENT, inner)
+
+
+def _constants(recipient: Certificate, suite: SealingSuite) -> tuple[bytes, bytes]:
+    """What stands before and after the octets of this message in the recipient's part."""
+    if suite.derivation is None:
+        size = (recipient.public_key.key_size + 7) // 8  # type: ignore[union-attr]  # an RSA key's
+        inside = der.integer(0) + recipient.issuer_and_serial + suite.algorithm + der.header(4, size)
+        return der.header(der.SEQUENCE, len(inside) + size) + inside, b""
+    if not suite.kdf_algorithm:
+        inside = _key_named(recipient) + der.header(der.OCTET_STRING, _WRAPPED_SIZE)
+        return der.header(der.SEQUENCE, len(inside) + _WRAPPED_SIZE) + inside, b""
+    size = _CIPHERTEXT_SIZES[suite.kind]
+    inside = der.integer(0) + _named(recipient) + suite.algorithm + der.header(der.OCTET_STRING, size)
+    after = (
+        suite.kdf_algorithm
+        + der.integer(suite.derivation.size)
+        + WRAP_ALGORITHM
+        + der.header(der.OCTET_STRING, _WRAPPED_SIZE)
+    )
+    size += len(inside) + len(after) + _WRAPPED_SIZE
+    head = _ORI_KEM + der.header(der.SEQUENCE, size)
+    return der.header(OTHER, len(head) + size) + head + inside, after
+
+
+def _named(recipient: Certificate) -> bytes:
+    """RecipientIdentifier: the key's identifier where the certificate has one, it is shorter."""
+    if recipient.key_id is None:
+        return recipient.issuer_and_serial
+    return der.tlv(0x80, recipient.key_id)
+
+
+def _key_named(recipient: Certificate) -> bytes:
+    """KeyAgreeRecipientIdentifier, likewise."""
+    if recipient.key_id is None:
+        return recipient.issuer_and_serial
+    return der.tlv(0xA0, der.octet_string(recipient.key_id))
