@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # How many processes run the tests, each a file at a time.
 WORKERS ?= 2
-.PHONY: demo test env debian lint types imports tests coverage docs bench soak pins clean
+.PHONY: demo test env debian lint types imports tests coverage docs bench soak soak-fuzz pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make coverage      the tests, with a report of the branches that they take"
 	@echo "make bench         the figures, as ratios measured in turn (AREA=crypto for one area)"
 	@echo "make soak          every kill, and the property tests with many more examples"
+	@echo "make soak-fuzz     every decoder fuzzed for an hour each (SECONDS=60 for a minute), resumable"
 	@echo "make env           only the environment, .venv"
 	@echo "make pins          resolve the requirements anew"
 
@@ -61,6 +62,11 @@ bench: env
 
 soak: env
 	E2S_SOAK=1 HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q $(TESTS)
+
+# Goes on where it was stopped; a finding stops it and says how to replay what was found.
+SECONDS := 3600
+soak-fuzz: env
+	$(BIN)/python -m tools.fuzz run --seconds $(SECONDS) $(TARGETS)
 
 pins:
 	@tools/pins

@@ -1,0 +1,146 @@
+"""The ground of the targets: test worlds whose keys are the same in each run, so that a saved input replays."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from e2s.base import wire
+from e2s.base.errors import Refusal
+from e2s.commerce.evidence import write_bundle
+from e2s.crypto import cms, oids
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.kinds import PrivateKey
+from tests.network.settings import Randomness
+from tests.worlds.pki import START, Pki, make_pki
+from tests.worlds.trade import Play, make_cast
+
+MERCHANT = "urn:e2s:market:volt"
+CONTENT = b'{"type":"e2s/1/sample","words":"what was signed"}'
+
+
+@contextmanager
+def the_same(name: str) -> Iterator[Randomness]:
+    """Inside, the worlds' randomness is the one that belongs to ``name``."""
+    random = Randomness(f"e2s fuzz {name}".encode())
+    before = secrets.token_bytes
+    secrets.token_bytes = lambda size=32: random(size or 32)  # type: ignore[assignment]
+    try:
+        yield random
+    finally:
+        secrets.token_bytes = before
+
+
+@cache
+def pki() -> Pki:
+    with the_same("pki"):
+        return make_pki()
+
+
+@dataclass(frozen=True)
+class ModulusOpener:
+    """Opens for an RSA certificate whose modulus has no known factors: it knows the one content key."""
+
+    certificate: Certificate
+
+    def agree(self, _peer_spki: bytes) -> bytes:
+        raise Refusal("wrong-key", "the key is not for key agreement")
+
+    def decapsulate(self, _ciphertext: bytes) -> bytes:
+        raise Refusal("wrong-key", "the key is not for encapsulation")
+
+    def unwrap(self, _wrapped: bytes, *_how: object) -> bytes:
+        return bytes(32)
+
+
+def _elliptic(curve: ec.EllipticCurve, name: str) -> ec.EllipticCurvePrivateKey:
+    octets = Randomness(name.encode())(curve.key_size // 8)
+    return ec.derive_private_key(int.from_bytes(octets, "big"), curve)
+
+
+@cache
+def signers() -> tuple[KeySigner, ...]:
+    """One signer for each kind of key that can be made from octets."""
+    with the_same("signers"):
+        keys: list[PrivateKey] = [
+            _elliptic(ec.SECP256R1(), "signer p256"),
+            _elliptic(ec.SECP384R1(), "signer p384"),
+        ]
+        return tuple(
+            pki().signer("merchant", f"urn:e2s:market:s{n}", private_key=key) for n, key in enumerate(keys)
+        )
+
+
+@cache
+def openers() -> tuple[Any, ...]:
+    """One opener for each kind of key; the last is RSA's."""
+    with the_same("openers"):
+        keys: list[PrivateKey] = [
+            _elliptic(ec.SECP256R1(), "opener p256"),
+            _elliptic(ec.SECP384R1(), "opener p384"),
+        ]
+        made: list[Any] = [
+            pki().opener("merchant-agreement", f"urn:e2s:market:r{n}", private_key=key)
+            for n, key in enumerate(keys)
+        ]
+        return (*made, ModulusOpener(_rsa_certificate()))
+
+
+def _rsa_certificate() -> Certificate:
+    """A certificate for a modulus of 3072 bits that nobody has factored."""
+    modulus = int.from_bytes(Randomness(b"modulus")(384), "big") | 1 << 3071 | 1
+
+    @dataclass(frozen=True)
+    class Public:
+        """Only the public half of a key."""
+
+        def public_key(self) -> rsa.RSAPublicKey:
+            return rsa.RSAPublicNumbers(65537, modulus).public_key()
+
+    name = "urn:e2s:market:rsa"
+    return pki().issue("merchant-agreement", name, private_key=Public())[0]  # type: ignore[arg-type]
+
+
+def zeros(size: int) -> bytes:
+    """Randomness whose content key every opener of these targets can find."""
+    return bytes(size)
+
+
+@cache
+def play() -> Play:
+    """A whole trade of the test world."""
+    with the_same("trade"):
+        return Play(cast=make_cast(pki=pki())).whole()
+
+
+@cache
+def bundles() -> tuple[bytes, ...]:
+    """The bundles of the four parties."""
+    return tuple(write_bundle(play().record(role)) for role in ("buyer", "merchant", "gateway", "issuer"))
+
+
+@cache
+def acts() -> dict[str, bytes]:
+    """Every act of a trade by its name, and those of trades that end otherwise."""
+    with the_same("other trades"):
+        made = dict(play().acts)
+        undone = Play(cast=play().cast).contract().order().authorise().reverse()
+        made |= {f"undone-{name}": octets for name, octets in undone.acts.items()}
+        asked = Play(cast=play().cast).contract().order().authorise().inquire("held")
+        return {f"asked-{name}": octets for name, octets in asked.acts.items()} | made
+
+
+def signed(content: bytes = CONTENT) -> list[bytes]:
+    """``content`` signed by every kind of key."""
+    return [cms.sign(content, oids.DATA, signer, START) for signer in signers()]
+
+
+def document(octets: bytes) -> wire.Document:
+    return wire.decode(octets, 4 * 1024 * 1024)

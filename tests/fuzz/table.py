@@ -1,0 +1,11 @@
+"""Every decoder of E2S in one table: what reads octets that somebody else wrote stands here."""
+
+from __future__ import annotations
+
+from tests.fuzz import crypto_targets, security_targets, trade_targets
+from tests.fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (*crypto_targets.TARGETS, *security_targets.TARGETS, *trade_targets.TARGETS)
+}
