@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.serialization import (
@@ -17,6 +18,7 @@ from e2s.crypto import cms, der, oids, pem, stamps
 from e2s.crypto.acts import check_act_signature, read_act, read_parcel, write_parcel
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.crypto.keys import read_private_key
+from e2s.crypto.suites import OLD_SEALINGS
 from tests.fuzz.ground import CONTENT, acts, openers, pki, play, signed, signers, the_same, zeros
 from tests.fuzz.shapes import bent, der_bent, pem_bent
 from tests.fuzz.target import Target, promised
@@ -206,7 +208,9 @@ def _sealed_seeds() -> Iterator[bytes]:
 def _old_seeds() -> Iterator[bytes]:
     yield from _sealed_seeds()
     for one in openers():
-        yield cms.seal_legacy(CONTENT, oids.DATA, [one.certificate], zeros)
+        for suite in OLD_SEALINGS:
+            with suppress(Refusal):  # of a key of another kind
+                yield cms.seal(CONTENT, oids.DATA, [one.certificate], zeros, suites=(suite,))
 
 
 def _pem_seeds() -> Iterator[bytes]:

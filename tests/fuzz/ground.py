@@ -6,10 +6,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, rsa, x448, x25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base import wire
 from e2s.base.errors import Refusal
@@ -18,6 +22,7 @@ from e2s.crypto import cms, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.openers import KeyOpener
 from tests.network.settings import Randomness
 from tests.worlds.pki import START, Pki, make_pki
 from tests.worlds.trade import Play, make_cast
@@ -59,10 +64,16 @@ class ModulusOpener:
     def unwrap(self, _wrapped: bytes, *_how: object) -> bytes:
         return bytes(32)
 
+    def unwrap_old(self, _wrapped: bytes, size: int) -> bytes:
+        return bytes(size)
+
 
 def _elliptic(curve: ec.EllipticCurve, name: str) -> ec.EllipticCurvePrivateKey:
-    octets = Randomness(name.encode())(curve.key_size // 8)
-    return ec.derive_private_key(int.from_bytes(octets, "big"), curve)
+    return ec.derive_private_key(int.from_bytes(_octets(name, curve.key_size // 8), "big"), curve)
+
+
+def _octets(name: str, size: int) -> bytes:
+    return Randomness(name.encode())(size)
 
 
 @cache
@@ -81,31 +92,36 @@ def signers() -> tuple[KeySigner, ...]:
 @cache
 def openers() -> tuple[Any, ...]:
     """One opener for each kind of key; the last is RSA's."""
-    with the_same("openers"):
-        keys: list[PrivateKey] = [
-            _elliptic(ec.SECP256R1(), "opener p256"),
-            _elliptic(ec.SECP384R1(), "opener p384"),
-        ]
-        made: list[Any] = [
-            pki().opener("merchant-agreement", f"urn:e2s:market:r{n}", private_key=key)
-            for n, key in enumerate(keys)
-        ]
-        return (*made, ModulusOpener(_rsa_certificate()))
+    keys: list[PrivateKey] = [
+        _elliptic(ec.SECP256R1(), "opener p256"),
+        _elliptic(ec.SECP384R1(), "opener p384"),
+        _elliptic(ec.SECP521R1(), "opener p521"),
+        x25519.X25519PrivateKey.from_private_bytes(_octets("opener x25519", 32)),
+        x448.X448PrivateKey.from_private_bytes(_octets("opener x448", 56)),
+        mlkem.MLKEM768PrivateKey.from_seed_bytes(_octets("opener ml-kem-768", 64)),
+        mlkem.MLKEM1024PrivateKey.from_seed_bytes(_octets("opener ml-kem-1024", 64)),
+    ]
+    made: list[Any] = [KeyOpener(_certified(n, key.public_key()), key) for n, key in enumerate(keys, 1)]
+    # a modulus that nobody has factored, since RSA keys do not come from given octets
+    modulus = int.from_bytes(_octets("modulus", 384), "big") | 1 << 3071 | 1
+    return (*made, ModulusOpener(_certified(9, rsa.RSAPublicNumbers(65537, modulus).public_key())))
 
 
-def _rsa_certificate() -> Certificate:
-    """A certificate for a modulus of 3072 bits that nobody has factored."""
-    modulus = int.from_bytes(Randomness(b"modulus")(384), "big") | 1 << 3071 | 1
-
-    @dataclass(frozen=True)
-    class Public:
-        """Only the public half of a key."""
-
-        def public_key(self) -> rsa.RSAPublicKey:
-            return rsa.RSAPublicNumbers(65537, modulus).public_key()
-
-    name = "urn:e2s:market:rsa"
-    return pki().issue("merchant-agreement", name, private_key=Public())[0]  # type: ignore[arg-type]
+def _certified(serial: int, key: Any) -> Certificate:
+    """A certificate for ``key`` by an issuer of its own, named the same in each run."""
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer of recipients")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"recipient {serial}")]))
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(START)
+        .not_valid_after(START + timedelta(days=365))
+        .add_extension(x509.SubjectKeyIdentifier(bytes((serial,)) * 20), critical=False)
+    )
+    signed = builder.sign(_elliptic(ec.SECP256R1(), "issuer of recipients"), hashes.SHA256())
+    return Certificate.read(signed.public_bytes(Encoding.DER))
 
 
 def zeros(size: int) -> bytes:

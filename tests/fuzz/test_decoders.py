@@ -61,7 +61,9 @@ def test_a_finding_stops_the_run_and_is_saved_with_the_command_that_replays_it(t
     done = tool(*planted, "--place", tmp_path, "run", "--seconds", 60)
     assert done.returncode == 1, done.stdout + done.stderr
     (found,) = (tmp_path / "planted").glob("finding-*")
-    assert done.stdout.endswith(f"{sys.executable} -m tools.fuzz --table tests.fuzz.planted replay planted {found}\n")
+    assert done.stdout.endswith(
+        f"{sys.executable} -m tools.fuzz --table tests.fuzz.planted replay planted {found}\n"
+    )
     again = tool(*planted, "replay", "planted", found)
     assert again.stderr.endswith("KeyError: 'planted'\n")
 
