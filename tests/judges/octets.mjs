@@ -41,8 +41,31 @@ export function integer(value) {
   return tlv(0x02, octets[0] & 0x80 ? [0] : [], octets);
 }
 
+// asn1js takes arcs for numbers, which those of X.667 (UUIDs) are too large for.
 export function oid(dotted) {
-  return new Uint8Array(new asn1js.ObjectIdentifier({ value: dotted }).toBER());
+  const [first, second, ...rest] = dotted.split(".").map(BigInt);
+  const arcs = [40n * first + second, ...rest];
+  return tlv(0x06, ...arcs.map(arc));
+}
+
+function arc(value) {
+  const octets = [Number(value & 0x7fn)];
+  for (let left = value >> 7n; left > 0n; left >>= 7n) octets.unshift(Number(left & 0x7fn) | 0x80);
+  return octets;
+}
+
+function dotted(content) {
+  const arcs = [];
+  let value = 0n;
+  for (const octet of content) {
+    value = (value << 7n) | BigInt(octet & 0x7f);
+    if (octet & 0x80) continue;
+    arcs.push(value);
+    value = 0n;
+  }
+  const [head, ...rest] = arcs;
+  const first = head >= 80n ? 2n : head / 40n;
+  return [first, head - 40n * first, ...rest].join(".");
 }
 
 /** An AlgorithmIdentifier; without `parameters` they are absent. */
@@ -89,8 +112,7 @@ export class Element {
   }
 
   get oid() {
-    this.expect(0x06);
-    return this.block.valueBlock.toString();
+    return dotted(this.expect(0x06).content);
   }
 
   get number() {
