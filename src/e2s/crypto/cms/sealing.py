@@ -1,7 +1,8 @@
 """What is sealed opens for its recipients only, whatever kind of key each has.
 
 AuthEnvelopedData (RFC 5083) with AES-256-GCM (RFC 5084); for old peers EnvelopedData with AES-256-CBC, of
-which nothing shows whether it was altered.  A frame is all that stands before and after the ciphertext.
+which nothing shows whether it was altered.  A frame is all that stands before (in parts, to
+be joined once) and after the ciphertext.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ def seal(
         encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
         parts = (encryptor.update(padder.update(content)), encryptor.update(padder.finalize()))
         infos = recipient_infos(targets, key, random)
-        return b"".join((old_frame(sum(map(len, parts)), content_type, infos, iv), *parts))
+        return b"".join((*old_frame(sum(map(len, parts)), content_type, infos, iv), *parts))
     nonce = random(NONCE_SIZE)
     sealed = AESGCM(key).encrypt(nonce, content, associated(content_type))
     before, after = frame(len(content), content_type, recipient_infos(targets, key, random), nonce)
     view = memoryview(sealed)
-    return b"".join((before, view[:-TAG_SIZE], after, view[-TAG_SIZE:]))
+    return b"".join((*before, view[:-TAG_SIZE], after, view[-TAG_SIZE:]))
 
 
 def seal_legacy(
@@ -78,37 +79,44 @@ def associated(content_type: str) -> bytes | None:
     return der.tlv(der.SET, attribute(oids.CONTENT_TYPE, der.oid(content_type)))
 
 
-def frame(size: int, content_type: str, infos: Sequence[bytes], nonce: bytes) -> tuple[bytes, bytes]:
+def frame(size: int, content_type: str, infos: Sequence[bytes], nonce: bytes) -> tuple[list[bytes], bytes]:
     """What stands before ``size`` octets of ciphertext in an AuthEnvelopedData, and before the tag."""
-    algorithm = der.sequence(
-        der.oid(oids.AES256_GCM), der.sequence(der.octet_string(nonce), der.integer(TAG_SIZE))
-    )
+    first, second, after = _constants(content_type)
+    return _before(_AUTH_ENVELOPED, 0, infos, (first + nonce + second, size), len(after) + TAG_SIZE), after
+
+
+@lru_cache(maxsize=256)
+def _constants(content_type: str) -> tuple[bytes, bytes, bytes]:
+    """What stands before the nonce, between it and the ciphertext, and before the tag."""
+    nonce = bytes(NONCE_SIZE)
+    parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_SIZE))
+    first, second = (der.oid(content_type) + der.sequence(der.oid(oids.AES256_GCM), parameters)).split(nonce)
     authenticated = associated(content_type)
     # the same octets, tagged [1] where they travel
-    after = (b"\xa1" + authenticated[1:] if authenticated else b"") + _TAG_HEADER
-    before = _before(_AUTH_ENVELOPED, 0, infos, (content_type, algorithm, size), len(after) + TAG_SIZE)
-    return before, after
+    return first, second, (b"\xa1" + authenticated[1:] if authenticated else b"") + _TAG_HEADER
 
 
-def old_frame(size: int, content_type: str, infos: Sequence[bytes], iv: bytes) -> bytes:
+def old_frame(size: int, content_type: str, infos: Sequence[bytes], iv: bytes) -> list[bytes]:
     """What stands before ``size`` octets of padded ciphertext in an EnvelopedData (RFC 5652, 6.1)."""
     # version 0 when every recipient is a version 0 KeyTransRecipientInfo, 3 with other recipients
     tags = {info[0] for info in infos}
     version = 3 if OTHER in tags else 0 if tags == {der.SEQUENCE} else 2
-    algorithm = der.sequence(der.oid(oids.AES256_CBC), der.octet_string(iv))
-    return _before(_ENVELOPED, version, infos, (content_type, algorithm, size), 0)
+    said = der.oid(content_type) + der.sequence(der.oid(oids.AES256_CBC), der.octet_string(iv))
+    return _before(_ENVELOPED, version, infos, (said, size), 0)
 
 
 def _before(
-    kind: bytes, version: int, infos: Sequence[bytes], encrypted: tuple[str, bytes, int], after: int
-) -> bytes:
+    kind: bytes, version: int, infos: Sequence[bytes], encrypted: tuple[bytes, int], after: int
+) -> list[bytes]:
     """The ContentInfo up to the ciphertext, for ``after`` octets behind it."""
-    content_type, algorithm, size = encrypted
-    ciphertext = der.header(0x80, size)
-    information = der.oid(content_type) + algorithm + ciphertext
-    head = der.integer(version) + der.set_of(infos) + der.header(der.SEQUENCE, len(information) + size)
-    inside = len(head) + len(information) + size + after
+    said, size = encrypted
+    information = said + der.header(0x80, size)
+    # a SET OF in order (X.690, 11.6), joined by the caller with all the rest: it may be large
+    every = sum(map(len, infos))
+    head = der.integer(version) + der.header(der.SET, every)
+    tail = der.header(der.SEQUENCE, len(information) + size) + information
+    inside = len(head) + every + len(tail) + size + after
     data = der.header(der.SEQUENCE, inside)
     explicit = der.header(0xA0, len(data) + inside)
-    whole = len(kind) + len(explicit) + len(data) + inside
-    return b"".join((der.header(der.SEQUENCE, whole), kind, explicit, data, head, information))
+    whole = der.header(der.SEQUENCE, len(kind) + len(explicit) + len(data) + inside)
+    return [whole + kind + explicit + data + head, *sorted(infos), tail]

@@ -272,7 +272,7 @@ def _by_encapsulation(
         return None
     secret = opener.decapsulate(recipient.ciphertext)
     info = other_info(derivation.size, recipient.ukm) if recipient.ukm else derivation.encapsulation_info
-    return aes_key_unwrap(derivation.key(secret, info), recipient.encrypted_key)
+    return aes_key_unwrap(derivation.key(secret, info, b""), recipient.encrypted_key)
 
 
 def _kem_derivation(recipient: Encapsulated) -> Derivation:

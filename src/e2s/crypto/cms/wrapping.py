@@ -8,7 +8,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -48,6 +48,8 @@ _ORIGINATORS = {
 }
 _ORI_KEM = der.oid(oids.ORI_KEM)
 _CIPHERTEXT_SIZES = {"ml-kem-768": 1088, "ml-kem-1024": 1568}
+_RAW = (Encoding.Raw, PublicFormat.Raw)
+_UNCOMPRESSED = (Encoding.X962, PublicFormat.UncompressedPoint)
 _OAEP, _PKCS1, _ECDH = oaep_of(OAEP), padding.PKCS1v15(), ec.ECDH()
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -75,15 +77,17 @@ def chosen(recipients: Sequence[Certificate], suites: Sequence[str] = ()) -> lis
 
     Raises :class:`Misuse` ``bad-recipients`` and ``mixed-suites``, :class:`Refusal` ``suite-unknown``.
     """
-    if not 0 < len(recipients) <= MAX_RECIPIENTS or len(set(recipients)) != len(recipients):
+    if suites:
+        wanted = [sealing_suite(name) for name in suites]
+        found = [_target(recipient, _fitting(recipient, wanted)) for recipient in recipients]
+    else:
+        found = [_target(recipient, None) for recipient in recipients]
+    # one target for one certificate, as long as it is remembered
+    if not 0 < len(found) <= MAX_RECIPIENTS or len(set(found)) != len(found):
         raise Misuse(
             "bad-recipients", "an envelope has distinct recipients, at least one", most=MAX_RECIPIENTS
         )
-    if not suites:
-        return [_target(recipient, None) for recipient in recipients]
-    wanted = [sealing_suite(name) for name in suites]
-    found = [_target(recipient, _fitting(recipient, wanted)) for recipient in recipients]
-    if len({target.suite.old for target in found}) != 1:
+    if suites and len({target.suite.old for target in found}) != 1:
         raise Misuse("mixed-suites", "one envelope cannot be both of an old suite and of a new one")
     return found
 
@@ -129,8 +133,8 @@ def _encapsulations(derivation: Derivation, group: Sequence[_Target], key: bytes
     derive, info, infos = derivation.key, derivation.encapsulation_info, []
     for target in group:
         secret, ciphertext = target.public_key.encapsulate()
-        wrapped = aes_key_wrap(derive(secret, info), key)
-        infos.append(b"%b%b%b%b" % (target.before, ciphertext, target.after, wrapped))
+        wrapped = aes_key_wrap(derive(secret, info, b""), key)
+        infos.append(b"".join((target.before, ciphertext, target.after, wrapped)))
     return infos
 
 
@@ -139,22 +143,32 @@ def _agreement(
 ) -> bytes:
     """KeyAgreeRecipientInfo (RFC 5652, 6.2.2) with one originator key for all of ``group``."""
     own: Any = key_for(suite, random)
-    raw = (Encoding.Raw, PublicFormat.Raw)
-    form = raw if suite.curve is None else (Encoding.X962, PublicFormat.UncompressedPoint)
-    point = b"\x00" + own.public_key().public_bytes(*form)
-    originator = der.tlv(0xA1, _ORIGINATORS[suite.kind] + der.tlv(der.BIT_STRING, point))
+    point = own.public_key().public_bytes(*(_RAW if suite.curve is None else _UNCOMPRESSED))
     exchange, derive, info = own.exchange, derivation.key, derivation.agreement_info
-    secrets: Iterator[bytes]
-    if suite.curve is None:
-        secrets = (exchange(target.public_key) for target in group)
-    else:
-        secrets = (exchange(_ECDH, target.public_key) for target in group)
-    wrapped = [
-        target.before + aes_key_wrap(derive(secret, info), key)
-        for target, secret in zip(group, secrets, strict=True)
-    ]
-    inner = b"".join((der.integer(3), der.tlv(0xA0, originator), suite.algorithm, der.sequence(*wrapped)))
-    return der.tlv(KEY_AGREEMENT, inner)
+    try:
+        if suite.curve is None:
+            secrets = [exchange(target.public_key) for target in group]
+        else:
+            secrets = [exchange(_ECDH, target.public_key) for target in group]
+    except ValueError as error:
+        # RFC 8418, 5: a certificate may bring a point of small order, whose secret everyone knows
+        raise Refusal("invalid-point", "a recipient's key is no point to agree with") from error
+    wrapped = b"".join(
+        [
+            target.before + aes_key_wrap(derive(secret, info, b""), key)
+            for target, secret in zip(group, secrets, strict=True)
+        ]
+    )
+    before = _before(suite, len(point)) + point + suite.algorithm + der.header(der.SEQUENCE, len(wrapped))
+    return b"".join((der.header(KEY_AGREEMENT, len(before) + len(wrapped)), before, wrapped))
+
+
+@lru_cache(maxsize=64)
+def _before(suite: SealingSuite, size: int) -> bytes:
+    """A KeyAgreeRecipientInfo up to the originator's point of ``size`` octets."""
+    key = _ORIGINATORS[suite.kind] + der.header(der.BIT_STRING, size + 1) + b"\x00"
+    original = der.header(0xA1, len(key) + size) + key
+    return der.integer(3) + der.header(0xA0, len(original) + size) + original
 
 
 def _constants(recipient: Certificate, suite: SealingSuite) -> tuple[bytes, bytes]:

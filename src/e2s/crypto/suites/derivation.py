@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from e2s.crypto import der, oids
 from e2s.crypto.suites.identifiers import algorithm
@@ -25,65 +25,76 @@ WRAP_ALGORITHM: Final = WRAPS[32]
 
 _INNER, _OUTER = (bytes(octet ^ pad for octet in range(256)) for pad in (0x36, 0x5C))
 
-
-def _hmac_states(digest: str, key: bytes) -> tuple[Any, Any]:
-    """The inner and the outer hash of HMAC (RFC 2104) after the padded key alone."""
-    new = getattr(hashlib, digest)
-    padded = key.ljust(new().block_size, b"\0")
-    return new(padded.translate(_INNER)), new(padded.translate(_OUTER))
+#: A key from a secret, what it is for, and a salt.
+_Keyed: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
 
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """A digest, its family (``hkdf`` or X9.63) and the size of the key in octets, at most two digests."""
+    """A digest, its family (HKDF or X9.63) and the size of the key in octets, at most two digests."""
 
     digest: str
     hkdf: bool
     size: int
-    #: What the secret becomes a key for when the sender adds nothing of its own; encoded once.
-    agreement_info: bytes = field(init=False)
-    encapsulation_info: bytes = field(init=False)
-    _new: Callable[..., Any] = field(init=False, repr=False)
-    _states: tuple[Any, Any] = field(init=False, repr=False)
-    _pads: tuple[bytes, bytes] = field(init=False, repr=False)
+    #: ``key(secret, info, salt)`` is the key for ``info``; X9.63 knows no salt, HKDF's may be empty.
+    key: _Keyed = field(init=False, repr=False)
+    #: What the key is for when the sender adds nothing of its own, encoded once.
+    agreement_info: bytes = field(init=False, repr=False)
+    encapsulation_info: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Encode and hash once what never changes: a salt that is absent is a block of zeros."""
-        new = getattr(hashlib, self.digest)
-        rest = new().block_size - new().digest_size
-        for name, value in (
-            ("agreement_info", shared_info(self.size)),
-            ("encapsulation_info", other_info(self.size)),
-            ("_new", new),
-            ("_states", _hmac_states(self.digest, b"")),
-            ("_pads", (b"\x36" * rest, b"\x5c" * rest)),
-        ):
-            object.__setattr__(self, name, value)
+        """Encode and hash once what never changes."""
+        of = _hkdf if self.hkdf else _x963
+        object.__setattr__(self, "key", of(getattr(hashlib, self.digest), self.size))
+        object.__setattr__(self, "agreement_info", shared_info(self.size))
+        object.__setattr__(self, "encapsulation_info", other_info(self.size))
 
-    def key(self, secret: bytes, info: bytes, salt: bytes = b"") -> bytes:
-        """The key for ``info``; X9.63 knows no ``salt``."""
-        new = self._new
-        if not self.hkdf:
-            found: bytes = new(secret + b"\x00\x00\x00\x01" + info).digest()
-            if len(found) < self.size:
-                found += new(secret + b"\x00\x00\x00\x02" + info).digest()
-            return found[: self.size]
-        # HKDF-Extract, then the first block of HKDF-Expand: no key here is longer than a digest
-        inner, outer = self._states if not salt else _hmac_states(self.digest, _short(new, salt))
+
+def _x963(new: Callable[..., Any], size: int) -> _Keyed:
+    """ANSI X9.63: one block, or two of a digest shorter than the key."""
+    fresh = new()
+
+    def key(secret: bytes, info: bytes, _salt: bytes) -> bytes:
+        first = fresh.copy()
+        first.update(secret + b"\x00\x00\x00\x01" + info)
+        found: bytes = first.digest()
+        if len(found) < size:
+            second = fresh.copy()
+            second.update(secret + b"\x00\x00\x00\x02" + info)
+            found += second.digest()
+        return found[:size]
+
+    return key
+
+
+def _hkdf(new: Callable[..., Any], size: int) -> _Keyed:
+    """HKDF-Extract, then the first block of HKDF-Expand: no key here is longer than a digest.
+
+    HMAC (RFC 2104) is written out on copies of prepared hashes, which costs half of what asking for it does.
+    """
+    fresh = new()
+    block = fresh.block_size
+    inner_rest, outer_rest = b"\x36" * (block - fresh.digest_size), b"\x5c" * (block - fresh.digest_size)
+
+    def states(salt: bytes) -> tuple[Any, Any]:
+        whole = (new(salt).digest() if len(salt) > block else salt).ljust(block, b"\0")
+        return new(whole.translate(_INNER)), new(whole.translate(_OUTER))
+
+    unsalted = states(b"")
+
+    def key(secret: bytes, info: bytes, salt: bytes) -> bytes:
+        inner, outer = states(salt) if salt else unsalted
         inner, outer = inner.copy(), outer.copy()
         inner.update(secret)
         outer.update(inner.digest())
         extracted = outer.digest()
-        i_rest, o_rest = self._pads
-        within = new(extracted.translate(_INNER) + i_rest + info + b"\x01").digest()
-        block: bytes = new(extracted.translate(_OUTER) + o_rest + within).digest()
-        return block[: self.size]
+        inner, outer = fresh.copy(), fresh.copy()
+        inner.update(extracted.translate(_INNER) + inner_rest + info + b"\x01")
+        outer.update(extracted.translate(_OUTER) + outer_rest + inner.digest())
+        found: bytes = outer.digest()
+        return found[:size]
 
-
-def _short(new: Callable[..., Any], key: bytes) -> bytes:
-    """A key of HMAC in at most one block (RFC 2104, 2)."""
-    digest: bytes = new(key).digest()
-    return digest if len(key) > new().block_size else key
+    return key
 
 
 def shared_info(size: int, ukm: bytes = b"") -> bytes:
@@ -121,7 +132,7 @@ AGREEMENTS: Final[Mapping[bytes, Derivation]] = _agreements()
 
 #: Every derivation after an encapsulation that may be read, by its identifier (RFC 8619, 3) and size.
 ENCAPSULATIONS: Final[Mapping[tuple[bytes, int], Derivation]] = {
-    (algorithm(oid), size): Derivation(digest, True, size)  # noqa: FBT003  # HKDF
+    (algorithm(oid), size): Derivation(digest, hkdf=True, size=size)
     for oid, digest in (
         (oids.HKDF_SHA256, "sha256"),
         (oids.HKDF_SHA384, "sha384"),

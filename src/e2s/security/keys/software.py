@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,10 +23,10 @@ from e2s.base import wire
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner, spki_of
-from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.kinds import PrivateKey, kind_of
 from e2s.crypto.openers import KeyOpener
 from e2s.crypto.ports import Opener, Signer
-from e2s.crypto.suites import signature_suite_of
+from e2s.crypto.suites import sealing_suites_of, signature_suite_of
 from e2s.security.keys import container
 from e2s.security.keys.container import Container, Cost, Unlocked, production_cost
 from e2s.security.keys.durable import replace_file
@@ -246,7 +246,9 @@ def _key(octets: bytes) -> PrivateKey:
         key = load_der_private_key(octets, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Refusal("bad-pse", "a key cannot be read") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    if not kind_of(key.__class__):
         raise Refusal("bad-pse", "a key of an unknown kind")
-    signature_suite_of(key)
-    return key
+    known = cast(PrivateKey, key)
+    if not sealing_suites_of(known):
+        signature_suite_of(known)
+    return known
