@@ -45,8 +45,9 @@ async function answer(line) {
     const order = walked(JSON.parse(line), inward);
     return walked(await ACTS[order.act](order), outward);
   } catch (error) {
-    // whatever a library throws on a bad message is a refusal; a fault of the judge shows its place
-    return { refused: error.message, fault: error instanceof Bad ? null : String(error.stack) };
+    // what a library throws at a bad message is a refusal, a slip of this program is none
+    if (error instanceof TypeError || error instanceof ReferenceError) return { broken: String(error.stack) };
+    return { refused: error instanceof Bad ? error.message : String(error.stack) };
   }
 }
 

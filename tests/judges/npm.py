@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import base64
 import json
+import select
 import shutil
 import subprocess
 from functools import cache
@@ -18,6 +19,9 @@ HERE = Path(__file__).parent
 TOOL = HERE.parents[1] / "tools" / "judges"
 #: Members of an answer that are octets, wherever they stand.
 OCTETS = frozenset({"cms", "content", "certificate", "octets"})
+
+#: Seconds for one answer; the slowest, a key on P-521, takes a third of one.
+PATIENCE = 60
 
 
 class Refused(Exception):
@@ -44,11 +48,14 @@ class Judge:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"act": act, **order}, default=_text) + "\n")
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        assert ready, "the judge does not answer"
         line = self._process.stdout.readline()
         assert line, "the judge has died"
         answer = _octets(json.loads(line))
+        assert "broken" not in answer, answer["broken"]
         if "refused" in answer:
-            raise Refused(answer["fault"] or answer["refused"])
+            raise Refused(answer["refused"])
         return answer
 
     def close(self) -> None:
