@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # How many processes run the tests, each a file at a time.
 WORKERS ?= 2
-.PHONY: demo test env debian lint types imports tests coverage docs bench soak soak-fuzz pins clean
+.PHONY: demo test env debian judges lint types imports tests coverage docs bench soak soak-fuzz pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -41,13 +41,17 @@ imports: env
 	@echo "== import-linter: floors and rooms"
 	$(BIN)/lint-imports
 
-tests: env
+# Peers of our CMS that come from npm.
+judges:
+	@tools/judges
+
+tests: env judges
 	@echo "== pytest (some minutes; two files at a time)"
 	@scratch=$$(tools/scratch) && trap 'rm -rf "$$scratch"' EXIT && \
 	TMPDIR=$$scratch $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 # The same tests under the coverage tracer, which takes them half as long again.
-coverage: env
+coverage: env judges
 	@mkdir -p build/coverage
 	$(BIN)/coverage run -m pytest $(TESTS)
 	$(BIN)/coverage report --format=total | sed 's/^/== branch coverage, per cent: /'
@@ -70,6 +74,7 @@ soak-fuzz: env
 
 pins:
 	@tools/pins
+	@tools/judges pin
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
