@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e2s.crypto.cms.normal import normalised
 from e2s.crypto.cms.opening import is_authenticated, open_sealed
 from e2s.crypto.cms.sealing import seal, seal_legacy
 from e2s.crypto.cms.signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
@@ -14,6 +15,7 @@ __all__ = [
     "Signed",
     "check_signature",
     "is_authenticated",
+    "normalised",
     "open_sealed",
     "read_signed",
     "seal",
