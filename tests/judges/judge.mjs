@@ -8,6 +8,7 @@ import { publicOctets } from "./keys.mjs";
 import { isSignedBy, readCertificate, readList } from "./certificates.mjs";
 import { judgeSigned, makeSigned } from "./signed.mjs";
 import { makeSealed, openSealed } from "./sealed.mjs";
+import { makeCompressed, readCompressed } from "./compressed.mjs";
 import { openByPkijs, verifyByPkijs } from "./second.mjs";
 
 const OCTETS = new Set(["cms", "content", "certificate", "key", "chain", "ukm", "octets", "issuer", "spki", "extra"]);
@@ -17,6 +18,8 @@ const ACTS = {
   verify: ({ cms, content, extra }) => judgeSigned(cms, content, extra ?? []),
   seal: (order) => ({ cms: makeSealed(order) }),
   open: ({ cms, certificate, key }) => openSealed(cms, certificate, key),
+  compress: (order) => ({ cms: makeCompressed(order) }),
+  expand: ({ cms }) => readCompressed(cms),
   signedBy: ({ octets, spki }) => ({ good: isSignedBy(octets, spki) }),
   issuedBy: ({ octets, issuer }) => ({ good: isSignedBy(octets, readCertificate(issuer).spki) }),
   list: ({ octets }) => ({ revoked: (readList(octets).tbsCertList.revokedCertificates ?? []).length }),
