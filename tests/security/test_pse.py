@@ -7,6 +7,7 @@ import stat
 import tracemalloc
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import mlkem, x448, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from e2s.security.keys import container
 from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase, phrase_from_file, phrase_from_prompt
 from e2s.security.keys.software import Entry, SoftwarePse
+from tests.worlds.crypto import new_party
 from tests.worlds.pki import make_pki
 
 CHEAP = Cost(memory_kib=8, passes=1)
@@ -67,6 +69,17 @@ def test_opens_again_with_all_keys(path, pse):
     assert signs(again.signer("session"), again.certificate("session"))
     sealed = seal(b"hello", oids.DATA, [again.certificate("agreement")], secrets.token_bytes)
     assert open_sealed(sealed, again.opener("agreement"))[1] == b"hello"
+
+
+@pytest.mark.parametrize("key", [x25519.X25519PrivateKey, x448.X448PrivateKey, mlkem.MLKEM1024PrivateKey])
+def test_keys_of_every_kind_open(path, key):
+    one = new_party("ada", key.generate())
+    entry = Entry(private_key=one.key, certificate=one.certificate)
+    phrase = Phrase("open sesame")
+    SoftwarePse.create(path, phrase, {"agreement": entry}, cost=CHEAP, random=secrets.token_bytes)
+    again = SoftwarePse.open(path, Phrase("open sesame"))
+    sealed = seal(b"hello", oids.DATA, [again.certificate("agreement")], secrets.token_bytes)
+    assert open_sealed(sealed, again.opener("agreement")) == (oids.DATA, b"hello")
 
 
 def test_file_is_the_owners_alone(path, pse):

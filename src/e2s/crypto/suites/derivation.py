@@ -116,9 +116,16 @@ def _agreements() -> dict[bytes, Derivation]:
         algorithm(oid, wrap): Derivation(digest, hkdf, size)
         for oid, digest, hkdf in (
             (oids.STD_DH_SHA1, "sha1", False),
+            (oids.STD_DH_SHA224, "sha224", False),
             (oids.STD_DH_SHA256, "sha256", False),
             (oids.STD_DH_SHA384, "sha384", False),
             (oids.STD_DH_SHA512, "sha512", False),
+            # the cofactor of every curve here is 1
+            (oids.COFACTOR_DH_SHA1, "sha1", False),
+            (oids.COFACTOR_DH_SHA224, "sha224", False),
+            (oids.COFACTOR_DH_SHA256, "sha256", False),
+            (oids.COFACTOR_DH_SHA384, "sha384", False),
+            (oids.COFACTOR_DH_SHA512, "sha512", False),
             (oids.STD_DH_HKDF_SHA256, "sha256", True),
             (oids.STD_DH_HKDF_SHA384, "sha384", True),
             (oids.STD_DH_HKDF_SHA512, "sha512", True),

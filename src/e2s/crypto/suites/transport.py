@@ -29,7 +29,13 @@ class Transport:
 #: What is written: SHA-256 throughout and no label.
 OAEP: Final = Transport()
 
-_DIGESTS: Final = {"sha1": oids.SHA1, "sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
+_DIGESTS: Final = {
+    "sha1": oids.SHA1,
+    "sha224": oids.SHA224,
+    "sha256": oids.SHA256,
+    "sha384": oids.SHA384,
+    "sha512": oids.SHA512,
+}
 #: Digests as written (with NULL) and as also read (RFC 4055, 2.1).
 _BY_ALGORITHM: Final = {
     written: name for name, oid in _DIGESTS.items() for written in (algorithm(oid, NULL), algorithm(oid))
@@ -54,7 +60,9 @@ def foreign_transport(identifier: bytes) -> Transport:
     Absent parameters mean what RFC 4055, 4.1 says: SHA-1 and no label; written out, they are read too.
     """
     try:
-        found = _foreign(der.Reader(identifier).enter())
+        outer = der.Reader(identifier)
+        found = _foreign(outer.enter())
+        outer.done()
     except (KeyError, Refusal) as error:
         raise _unknown() from error
     if len(found.label) > MAX_LABEL:
