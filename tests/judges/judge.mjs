@@ -9,6 +9,7 @@ import { isSignedBy, readCertificate, readList } from "./certificates.mjs";
 import { judgeSigned, makeSigned } from "./signed.mjs";
 import { makeSealed, openSealed } from "./sealed.mjs";
 import { makeCompressed, readCompressed } from "./compressed.mjs";
+import { loosened } from "./loose.mjs";
 import { openByPkijs, verifyByPkijs } from "./second.mjs";
 
 const OCTETS = new Set(["cms", "content", "certificate", "key", "chain", "ukm", "octets", "issuer", "spki", "extra"]);
@@ -20,6 +21,7 @@ const ACTS = {
   open: ({ cms, certificate, key }) => openSealed(cms, certificate, key),
   compress: (order) => ({ cms: makeCompressed(order) }),
   expand: ({ cms }) => readCompressed(cms),
+  loosen: ({ cms, size }) => ({ cms: loosened(cms, size) }),
   signedBy: ({ octets, spki }) => ({ good: isSignedBy(octets, spki) }),
   issuedBy: ({ octets, issuer }) => ({ good: isSignedBy(octets, readCertificate(issuer).spki) }),
   list: ({ octets }) => ({ revoked: (readList(octets).tbsCertList.revokedCertificates ?? []).length }),
