@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e2s.crypto.cms.compressed import compress, decompress
 from e2s.crypto.cms.normal import normalised
 from e2s.crypto.cms.opening import is_authenticated, open_sealed
 from e2s.crypto.cms.sealing import seal, seal_legacy
@@ -14,6 +15,8 @@ __all__ = [
     "Limits",
     "Signed",
     "check_signature",
+    "compress",
+    "decompress",
     "is_authenticated",
     "normalised",
     "open_sealed",
