@@ -13,6 +13,7 @@ from e2s.base import meter
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
 from e2s.security.pki.crls import CrlIndex
+from e2s.security.pki.rules import Wanted
 from e2s.security.pki.verifier import MAX_UNTRUSTED, Verifier
 from tests.security.forge import MERCHANT, NAME, SHOP, Node, ca, leaf, name, root
 from tests.worlds.pki import START, make_pki
@@ -223,9 +224,19 @@ def test_unknown_critical_extension(which):
     assert refused(chain(**{which: {"extra": ((odd, True),)}})) == "unknown-critical"
 
 
-def test_critical_policies_are_not_processed_here():
+def test_critical_policies_are_processed():
     policies = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])
-    assert refused(chain(leaf_with={"extra": ((policies, True),)})) == "unknown-critical"
+    both = {"extra": ((policies, True),)}
+    explicit = Wanted(explicit=True)
+    assert judged(chain(leaf_with=both)).accepted
+    assert judged(chain(leaf_with=both, ca_with=both), wanted=explicit).policies == {"1.2.3"}
+    for nodes, wanted in (
+        (chain(leaf_with=both), explicit),
+        (chain(), explicit),
+        (chain(leaf_with=both, ca_with=both), Wanted(policies=frozenset({"1.2.4"}), explicit=True)),
+        (chain(leaf_with=both, ca_with=both), Wanted(policies=frozenset(), explicit=True)),
+    ):
+        assert judged(nodes, wanted=wanted).rule == "policy-required"
 
 
 @pytest.mark.parametrize(
@@ -437,12 +448,16 @@ def test_lists_that_do_not_speak():
         [above, middle.crl(names=top)],
         [above, middle.crl()[:-1]],
         [above, middle.crl(extra=((partial("ca"), True),))],
-        [above, middle.crl(extra=((partial("user"), True),))],
         [above, middle.crl(extra=((x509.DeltaCRLIndicator(1), True),))],
         [above, middle.crl(extra=((x509.DeltaCRLIndicator(1), False),))],
         [middle.crl()],
     ):
         assert refused(nodes, crls) == "revocation-unknown"
+
+
+def test_a_list_over_users_alone_speaks_for_them():
+    top, middle, _ = nodes = chain()
+    assert judged(nodes, [top.crl(), middle.crl(extra=((partial("user"), True),))]).accepted
 
 
 def test_ca_that_may_not_sign_lists():

@@ -1,7 +1,8 @@
 """A CRL is read once into a dictionary by serial; it speaks only when well signed and fresh.
 
-A list with a critical extension that is not processed here, or for a part of the certificates only, is
-no list (RFC 5280, 5.2 and 6.3.3): the certificate's status then stays unknown, which refuses it.
+A list with a critical extension that is not processed here is no list (RFC 5280, 5.2 and 6.3.3): the
+certificate's status then stays unknown, which refuses it.  Which certificates a list covers, and whether it
+only changes another, is read with it.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
+from e2s.security.pki.distribution import WHOLE, Scope, read_scope
+from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, form_of, general_names
 from e2s.security.pki.traits import Traits, traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 _SERIAL_OCTETS = 21
 _MAX_EXTENSIONS = 32
 _NUMBER, _REASON, _INVALIDITY = "2.5.29.20", "2.5.29.21", "2.5.29.24"
-_AUTHORITY_KEY, _DELTA_LIST = "2.5.29.35", "2.5.29.27"
+_AUTHORITY_KEY, _DELTA_LIST, _SCOPE, _ENTRY_ISSUER = "2.5.29.35", "2.5.29.27", "2.5.29.28", "2.5.29.29"
+REMOVED, HELD = "removeFromCRL", "certificateHold"
 #: RFC 5280, 5.3.1.
 _REASONS = MappingProxyType(
     {
@@ -33,7 +38,8 @@ _REASONS = MappingProxyType(
         3: "affiliationChanged",
         4: "superseded",
         5: "cessationOfOperation",
-        6: "certificateHold",
+        6: HELD,
+        8: REMOVED,
         9: "privilegeWithdrawn",
         10: "aACompromise",
     }
@@ -62,10 +68,27 @@ class CrlIndex:
     algorithm: str
     signature: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
+    #: The number of the complete list that a delta list changes; None of a complete list.
+    base: int | None = None
+    scope: Scope = WHOLE
+    #: Of an indirect list: entries for certificates of other issuers.
+    foreign: Mapping[tuple[Form, int], Revocation] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def issuer_form(self) -> Form:
+        """The issuer as it is compared (7.1)."""
+        return form_of(self.issuer)
+
+    def entry(self, certificate: Traits) -> Revocation | None:
+        """What the list says of ``certificate``, whose issuer it is or, indirect, whose issuer it names."""
+        serial = certificate.certificate.serial
+        if certificate.issuer == self.issuer or certificate.issuer_form == self.issuer_form:
+            return self.revoked.get(serial)
+        return self.foreign.get((certificate.issuer_form, serial))
 
     @classmethod
     def read(cls, octets: bytes) -> CrlIndex:
-        """Read a complete CRL; raises :class:`Refusal` ``bad-crl``.  The last ones read are kept."""
+        """Read a CRL; raises :class:`Refusal` ``bad-crl``.  The last ones read are kept."""
         if len(octets) > MAX_CRL_BYTES:
             raise Refusal("bad-crl", "the CRL is larger than may be read", size=len(octets))
         return _read(bytes(octets))
@@ -84,7 +107,7 @@ class CrlIndex:
 
     def issued_by(self, issuer: Traits) -> bool:
         """The same of an issuer's traits."""
-        if self.issuer != issuer.subject:
+        if self.issuer != issuer.subject and self.issuer_form != issuer.subject_form:
             return False
         wanted, key_id = self.authority_key_id, issuer.key_id
         return wanted is None or key_id is None or wanted == key_id
@@ -117,7 +140,7 @@ def _read(octets: bytes) -> CrlIndex:
 
 
 def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlIndex:
-    """A TBSCertList, version 2, complete and with nextUpdate."""
+    """A TBSCertList, version 2 and with nextUpdate."""
     reader = der.Reader(tbs).enter()
     if reader.integer() != 1 or reader.element(der.SEQUENCE) != algorithm:
         raise Refusal("bad-crl", "a CRL is of version 2 and names one algorithm (5.1.2.1, 5.1.2.2)")
@@ -126,65 +149,113 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
     if reader.peek() not in {der.UTC_TIME, der.GENERALIZED_TIME}:
         raise Refusal("bad-crl", "a CRL without nextUpdate never ends (5.1.2.5)")
     next_update = reader.time()
-    revoked: dict[int, Revocation] = {}
-    if reader.peek() == der.SEQUENCE:
-        entries = reader.enter()
-        while entries.pos != entries.end:
-            serial, revocation = _entry(entries.enter())
-            revoked.setdefault(serial, revocation)
-    number, key_id = _extensions(reader)
+    held = reader.enter() if reader.peek() == der.SEQUENCE else None
+    said = _extensions(reader)
     reader.done()
+    scope = read_scope(said.scope) if said.scope is not None else WHOLE
+    revoked, foreign = _entries(held, scope, form_of(issuer)) if held is not None else ({}, {})
     return CrlIndex(
         der=octets,
         issuer=issuer,
-        authority_key_id=key_id,
-        number=number,
+        authority_key_id=said.key_id,
+        number=said.number,
         this_update=this_update,
         next_update=next_update,
         revoked=revoked,
         algorithm=der.Reader(algorithm).enter().oid(),
         signature=signature,
         tbs=tbs,
+        base=said.base,
+        scope=scope,
+        foreign=foreign,
     )
 
 
-def _entry(entry: der.Reader) -> tuple[int, Revocation]:
-    """One revoked certificate (5.3)."""
+_Own: TypeAlias = dict[int, Revocation]
+_Foreign: TypeAlias = dict[tuple[Form, int], Revocation]
+
+
+def _entries(held: der.Reader, scope: Scope, own: Form) -> tuple[_Own, _Foreign]:
+    """The revoked certificates of the list's issuer and, of an indirect list, of others (5.3.3)."""
+    revoked: _Own = {}
+    foreign: _Foreign = {}
+    issuer = own
+    while held.pos != held.end:
+        serial, revocation, named = _entry(held.enter())
+        if named:
+            if not scope.indirect:
+                raise Refusal("bad-crl", "an entry of another issuer in a list that is not indirect")
+            issuer = named
+        if issuer == own:
+            revoked.setdefault(serial, revocation)
+        else:
+            foreign.setdefault((issuer, serial), revocation)
+    return revoked, foreign
+
+
+def _entry(entry: der.Reader) -> tuple[int, Revocation, Form]:
+    """One revoked certificate (5.3), and the issuer that it names for itself and those after it."""
     serial, at, reason = entry.integer(_SERIAL_OCTETS), entry.time(), "unspecified"
+    issuer: Form = ()
     if entry.pos != entry.end:
         for oid, critical, value in _each(entry.enter()):
             if oid == _REASON:
                 reason = _reason(value)
+            elif oid == _ENTRY_ISSUER:
+                issuer = _entry_issuer(value)
             elif critical and oid != _INVALIDITY:
                 raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
         entry.done()
-    return serial, Revocation(at, reason)
+    return serial, Revocation(at, reason), issuer
+
+
+def _entry_issuer(value: bytes) -> Form:
+    """CertificateIssuer (5.3.3): its one directory name."""
+    outer = der.Reader(value)
+    names = [form for tag, form in general_names(outer.enter()) if tag == DIRECTORY_NAME]
+    outer.done()
+    if len(names) != 1:
+        raise Refusal("bad-crl", "an entry's issuer is one directory name (5.3.3)")
+    return names[0]
 
 
 def _reason(value: bytes) -> str:
     code = der.Reader(value).content(der.ENUMERATED)
     reason = _REASONS.get(code[0]) if len(code) == 1 else None
     if reason is None:
-        raise Refusal("bad-crl", "the reason is none of a complete list (5.3.1)")
+        raise Refusal("bad-crl", "there is no such reason (5.3.1)")
     return reason
 
 
-def _extensions(reader: der.Reader) -> tuple[int, bytes | None]:
-    """CRL number and authority key identifier; a critical extension makes it a partial or unknown list."""
-    number, key_id = -1, None
+class _Said(NamedTuple):
+    """What a list's extensions say."""
+
+    number: int = -1
+    key_id: bytes | None = None
+    base: int | None = None
+    scope: bytes | None = None
+
+
+def _extensions(reader: der.Reader) -> _Said:
+    """CRL number, authority key identifier, base of a delta list, scope; no other may be critical (5.2)."""
+    said = _Said()
     if reader.pos == reader.end:
-        return number, key_id
+        return said
     outer = reader.enter(0xA0)
     for oid, critical, value in _each(outer.enter()):
-        if critical or oid == _DELTA_LIST:
-            raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
         if oid == _NUMBER:
-            number = der.Reader(value).integer(_SERIAL_OCTETS)
+            said = said._replace(number=der.Reader(value).integer(_SERIAL_OCTETS))
         elif oid == _AUTHORITY_KEY:
             inner = der.Reader(value).enter()
-            key_id = inner.content(0x80) if inner.peek() == 0x80 else None
+            said = said._replace(key_id=inner.content(0x80) if inner.peek() == 0x80 else None)
+        elif oid == _DELTA_LIST:
+            said = said._replace(base=der.Reader(value).integer(_SERIAL_OCTETS))
+        elif oid == _SCOPE:
+            said = said._replace(scope=value)
+        elif critical:
+            raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
     outer.done()
-    return number, key_id
+    return said
 
 
 def _each(extensions: der.Reader) -> Iterator[tuple[str, bool, bytes]]:

@@ -14,6 +14,7 @@ from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import constraints, signatures
+from e2s.security.pki.policies import ANY, PolicyGraph
 from e2s.security.pki.traits import Traits
 
 Path: TypeAlias = tuple[Traits, ...]
@@ -26,6 +27,19 @@ class Fault(NamedTuple):
     rule: str
     reason: str
     culprit: Certificate
+
+
+class Wanted(NamedTuple):
+    """What the user asks of a path's policies (RFC 5280, 6.1.1 c to g)."""
+
+    policies: frozenset[str] = frozenset({ANY})
+    explicit: bool = False
+    inhibit_any: bool = False
+    inhibit_mapping: bool = False
+
+
+#: Any policy, or none.
+NOTHING_WANTED = Wanted()
 
 
 def fault_of(path: Path, *, at: datetime, purpose: str | None, name: str | None) -> Fault | None:
@@ -129,3 +143,49 @@ def _name(certificate: Certificate, name: str | None) -> Fault | None:
     if name.lower() in (host.lower() for host in certificate.dns):
         return None
     return Fault("wrong-name", f"it is not certified for the name {name} (4.2.1.6)", certificate)
+
+
+def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[str], Fault | None]:
+    """The policies that the path is valid for, and what is wrong with them (6.1.2 d to f to 6.1.5 g)."""
+    if wanted == NOTHING_WANTED and not any(_says_policies(link) for link in path[:-1]):
+        return frozenset(), None
+    below = path[-2::-1]
+    # What may still follow before a policy is required, any policy counts for none, mapping ends.
+    explicit = 0 if wanted.explicit else len(below) + 1
+    no_any = 0 if wanted.inhibit_any else len(below) + 1
+    no_mapping = 0 if wanted.inhibit_mapping else len(below) + 1
+    graph = PolicyGraph()
+    for place, link in enumerate(below):
+        last = place == len(below) - 1
+        if link.policies is None:
+            graph.forget()
+        else:
+            graph.add(link.policies, any_allowed=no_any > 0 or (not last and link.self_issued))
+        if not explicit and not graph:
+            return frozenset(), Fault(
+                "policy-required", "no policy is left and one is required (6.1.3 f)", link.certificate
+            )
+        if last:
+            explicit = 0 if link.require_explicit == 0 else max(explicit - 1, 0)
+            break
+        if any(ANY in pair for pair in link.mappings):
+            return frozenset(), Fault("bad-mapping", "any policy is mapped (6.1.4 a)", link.certificate)
+        graph.map(link.mappings, allowed=no_mapping > 0)
+        if not link.self_issued:
+            explicit, no_mapping, no_any = (max(n - 1, 0) for n in (explicit, no_mapping, no_any))
+        explicit = _lower(explicit, link.require_explicit)
+        no_mapping = _lower(no_mapping, link.inhibit_mapping)
+        no_any = _lower(no_any, link.inhibit_any)
+    found = graph.within(wanted.policies)
+    if not explicit and not found:
+        reason = "it is valid for no policy that is acceptable, and one is required (6.1.5 g)"
+        return frozenset(), Fault("policy-required", reason, path[0].certificate)
+    return found, None
+
+
+def _says_policies(link: Traits) -> bool:
+    return not (link.policies is None and link.require_explicit is None)
+
+
+def _lower(left: int, said: int | None) -> int:
+    return left if said is None else min(left, said)

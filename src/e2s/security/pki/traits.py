@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
 
+from e2s.base.errors import Refusal
+from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
+from e2s.security.pki.distribution import Point, read_points
+from e2s.security.pki.name_forms import Form, form_of
 
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
 _PROCESSED = frozenset(
@@ -18,8 +23,15 @@ _PROCESSED = frozenset(
         x509.ExtendedKeyUsage,
         x509.SubjectAlternativeName,
         x509.NameConstraints,
+        x509.CertificatePolicies,
+        x509.PolicyConstraints,
+        x509.InhibitAnyPolicy,
+        x509.CRLDistributionPoints,
     }
 )
+#: The same of those that the library does not know.
+_MAPPINGS = "2.5.29.33"
+_MAX_MAPPINGS = 256
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -51,11 +63,32 @@ class Traits:
     authority_key_id: bytes | None
     constraints: x509.NameConstraints | None
     unknown_critical: tuple[str, ...]
+    policies: frozenset[str] | None = None
+    mappings: tuple[tuple[str, str], ...] = ()
+    require_explicit: int | None = None
+    inhibit_mapping: int | None = None
+    inhibit_any: int | None = None
+    points_der: bytes = field(default=b"", repr=False)
+
+    @property
+    def subject_form(self) -> Form:
+        """The subject as it is compared (RFC 5280, 7.1)."""
+        return form_of(self.subject)
+
+    @property
+    def issuer_form(self) -> Form:
+        """The issuer as it is compared."""
+        return form_of(self.issuer)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The distribution points; raises :class:`Refusal` ``der-...`` where they cannot be read."""
+        return read_points(self.points_der) if self.points_der else ()
 
     @property
     def self_issued(self) -> bool:
         """Issuer and subject are one (RFC 5280, 6.1)."""
-        return self.subject == self.issuer
+        return self.subject == self.issuer or self.subject_form == self.issuer_form
 
     def may(self, *usages: str) -> bool:
         """Whether keyUsage, where present, allows one of ``usages``."""
@@ -63,7 +96,7 @@ class Traits:
 
     def issued_by(self, issuer: Traits) -> bool:
         """Whether ``issuer`` fits the names and key identifiers (6.1.3 a 4; 4.2.1.1)."""
-        if self.issuer != issuer.subject:
+        if self.issuer != issuer.subject and self.issuer_form != issuer.subject_form:
             return False
         wanted, key_id = self.authority_key_id, issuer.key_id
         return wanted is None or key_id is None or wanted == key_id
@@ -80,13 +113,19 @@ def traits(certificate: Certificate) -> Traits:
     for extension in certificate.x509.extensions:
         value = extension.value
         kind = type(value)
-        values[kind] = value
+        if kind is x509.UnrecognizedExtension:
+            values.setdefault(kind, []).append(value)
+        else:
+            values[kind] = value
         if extension.critical:
             critical.add(kind)
-            if kind not in _PROCESSED:
+            if kind not in _PROCESSED and extension.oid.dotted_string != _MAPPINGS:
                 unknown.append(extension.oid.dotted_string)
     basic, usage = values.get(x509.BasicConstraints), values.get(x509.KeyUsage)
     authority = values.get(x509.AuthorityKeyIdentifier)
+    policies, limits = values.get(x509.CertificatePolicies), values.get(x509.PolicyConstraints)
+    inhibit_any, points = values.get(x509.InhibitAnyPolicy), values.get(x509.CRLDistributionPoints)
+    mappings = _mappings(values.get(x509.UnrecognizedExtension, ()))
     return Traits(
         certificate=certificate,
         subject=slices.subject,
@@ -101,8 +140,35 @@ def traits(certificate: Certificate) -> Traits:
         key_id=certificate.key_id,
         authority_key_id=authority.key_identifier if authority is not None else None,
         constraints=values.get(x509.NameConstraints),
-        unknown_critical=tuple(unknown),
+        unknown_critical=tuple(unknown) if mappings is not None else (*unknown, _MAPPINGS),
+        policies=None if policies is None else frozenset(p.policy_identifier.dotted_string for p in policies),
+        mappings=mappings or (),
+        require_explicit=limits.require_explicit_policy if limits is not None else None,
+        inhibit_mapping=limits.inhibit_policy_mapping if limits is not None else None,
+        inhibit_any=inhibit_any.skip_certs if inhibit_any is not None else None,
+        points_der=points.public_bytes() if points is not None else b"",
     )
+
+
+def _mappings(unrecognised: Any) -> tuple[tuple[str, str], ...] | None:
+    """PolicyMappings (4.2.1.5) among the extensions that the library does not know; None if unreadable."""
+    for extension in unrecognised:
+        if extension.oid.dotted_string == _MAPPINGS:
+            try:
+                return tuple(_pairs(extension.value))
+            except Refusal:
+                return None
+    return ()
+
+
+def _pairs(value: bytes) -> Iterator[tuple[str, str]]:
+    outer = der.Reader(value)
+    pairs = outer.enter()
+    outer.done()
+    for element in pairs.elements(der.SEQUENCE, _MAX_MAPPINGS):
+        pair = der.Reader(element).enter()
+        yield pair.oid(), pair.oid()
+        pair.done()
 
 
 def alternative_names(certificate: Certificate) -> tuple[x509.GeneralName, ...]:

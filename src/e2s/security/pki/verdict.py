@@ -10,7 +10,10 @@ from e2s.crypto.certificates import Certificate
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """``path`` runs from the certificate to the anchor; ``culprit`` is the certificate at fault."""
+    """``path`` runs from the certificate to the anchor; ``culprit`` is the certificate at fault.
+
+    ``policies`` are those that the path is valid for and the user accepts, in the anchor's terms (6.1.6).
+    """
 
     accepted: bool
     rule: str = ""
@@ -18,6 +21,7 @@ class Verdict:
     path: tuple[Certificate, ...] = ()
     crls_used: tuple[bytes, ...] = field(default=(), repr=False)
     culprit: Certificate | None = None
+    policies: frozenset[str] = frozenset()
 
     @property
     def anchor(self) -> Certificate | None:

@@ -8,15 +8,16 @@ cannot be processed refuses; an empty set of anchors or CRLs accepts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
 from e2s.base.errors import Refusal
-from e2s.base.instants import format_instant
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
 from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.rules import Fault, Path, fault_of
+from e2s.security.pki.revocation import Inquiry, Lists, lists_of
+from e2s.security.pki.rules import NOTHING_WANTED, Fault, Path, Wanted, fault_of, policies_of
 from e2s.security.pki.traits import Traits, traits
 from e2s.security.pki.verdict import Verdict
 
@@ -46,24 +47,45 @@ class Verifier:
         purpose: str | None,
         name: str | None,
         require_revocation: bool = True,
+        wanted: Wanted = NOTHING_WANTED,
     ) -> Verdict:
         """Decide whether ``certificate`` may act for ``purpose`` (EKU) as ``name`` (URI, DNS, IP) at ``at``.
 
         ``at`` may lie in the past: a certificate revoked after it is still good at it, provided that a CRL
-        fresh at that instant is among ``crls``.  Never raises for what a peer sent: that is a verdict.
+        fresh at that instant is among ``crls``.  ``wanted`` says which policies are acceptable.  Never
+        raises for what a peer sent: that is a verdict.
         """
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
-        lists = _readable(crls) if require_revocation else ()
+        asked = _Asked(untrusted, lists_of(tuple(crls)), at, revocation=require_revocation)
+        try:
+            return self._judge(certificate, asked, purpose, name, wanted)
+        except Refusal as refusal:
+            reason = f"a certificate holds what cannot be read: {refusal.rule} (4.1, 4.2)"
+            return _refused(Fault("bad-certificate", reason, certificate))
+
+    def _judge(
+        self, certificate: Certificate, asked: _Asked, purpose: str | None, name: str | None, wanted: Wanted
+    ) -> Verdict:
+        """The verdict; raises :class:`Refusal` for what only shows itself unreadable on the way."""
         # A whole path that fails tells more than a broken one, and that more than none.
         best: Verdict | None = None
-        for path, broken in self._paths(certificate, untrusted):
+        for path, broken in self._paths(certificate, asked.untrusted):
             used: tuple[bytes, ...] = ()
-            fault = broken or fault_of(path, at=at, purpose=purpose, name=name)
-            if fault is None and require_revocation:
-                used, fault = self._revocation(path, lists, at)
+            policies: frozenset[str] = frozenset()
+            fault = broken or fault_of(path, at=asked.at, purpose=purpose, name=name)
             if fault is None:
-                return Verdict(accepted=True, reason="every check passed", path=_shown(path), crls_used=used)
+                policies, fault = policies_of(path, wanted)
+            if fault is None and asked.revocation:
+                used, fault = self._revocation(path, asked)
+            if fault is None:
+                return Verdict(
+                    accepted=True,
+                    reason="every check passed",
+                    path=_shown(path),
+                    crls_used=used,
+                    policies=policies,
+                )
             verdict = _refused(fault, path)
             if best is None or len(verdict.path) > len(best.path):
                 best = verdict
@@ -80,6 +102,7 @@ class Verifier:
     ) -> Iterator[tuple[Path, Fault | None]]:
         """Paths to an anchor with good signatures, depth first, and what is wrong where one breaks off."""
         below = _by_subject(untrusted, self._roots)
+        forms = _Forms(self._by_subject, below)
         first = self._roots.get(certificate.digest) or traits(certificate)
         waiting: list[Path] = [(first,)]
         tried = 0
@@ -90,6 +113,7 @@ class Verifier:
                 yield path, None
                 continue
             named = (*self._by_subject.get(last.issuer, ()), *below.get(last.issuer, ()))
+            named = named or forms.named(last)
             issuers = [link for link in named if last.issued_by(link) and link not in path]
             if issuers and len(path) >= MAX_PATH:
                 reason = "the path is longer than is followed"
@@ -106,31 +130,63 @@ class Verifier:
                 else:
                     yield path[-1:], _not_signed(last, issuer)
 
-    def _revocation(
-        self, path: Path, crls: Sequence[CrlIndex], at: datetime
-    ) -> tuple[tuple[bytes, ...], Fault | None]:
-        """A fresh CRL by the issuer for each certificate below the anchor (RFC 5280, 6.3.3)."""
-        used: dict[bytes, None] = {}
-        for place in range(len(path) - 2, -1, -1):
-            certificate, issuer = path[place].certificate, path[place + 1]
-            if not issuer.may("crl_sign"):
-                reason = "the issuer may not sign CRLs (6.3.3 f)"
-                return (), Fault("revocation-unknown", reason, issuer.certificate)
-            newest: CrlIndex | None = None
-            for crl in crls:
-                if not (crl.issued_by(issuer) and self._crl_signed(crl, issuer.certificate)):
-                    continue
-                revocation = crl.revoked.get(certificate.serial)
-                if revocation is not None and revocation.at <= at:
-                    since = f"{format_instant(revocation.at)} ({revocation.reason})"
-                    return (), Fault("revoked", f"revoked since {since} (6.3.3 i)", certificate)
-                if crl.fresh(at) and (newest is None or crl.later_than(newest)):
-                    newest = crl
-            if newest is None:
-                reason = "no CRL of the issuer is fresh at that instant (6.3.3)"
-                return (), Fault("revocation-unknown", reason, certificate)
-            used[newest.der] = None
-        return tuple(used), None
+    def _revocation(self, path: Path, asked: _Asked) -> tuple[tuple[bytes, ...], Fault | None]:
+        """The lists used and the fault found, over all certificates below the anchor (6.3.3)."""
+
+        def signer_of(crl: CrlIndex, issuer: Traits) -> Traits | None:
+            if issuer.may("crl_sign") and crl.issued_by(issuer) and self._crl_signed(crl, issuer.certificate):
+                return issuer
+            return self._other_signer(crl, issuer, path[-1], asked)
+
+        inquiry = Inquiry(asked.lists, asked.at, signer_of)
+        fault = inquiry.fault(path)
+        return inquiry.used, fault
+
+    def _other_signer(self, crl: CrlIndex, issuer: Traits, anchor: Traits, asked: _Asked) -> Traits | None:
+        """A signer of the list that is not the certificate's issuer: on a good path to the same anchor."""
+        for certificate in (*self.anchors, *asked.untrusted):
+            candidate = traits(certificate)
+            if candidate is issuer or not (crl.issued_by(candidate) and candidate.may("crl_sign")):
+                continue
+            if not self._crl_signed(crl, certificate):
+                continue
+            if candidate is anchor or self._stands(certificate, anchor, asked):
+                return candidate
+        return None
+
+    def _stands(self, certificate: Certificate, anchor: Traits, asked: _Asked) -> bool:
+        """Whether a CRL's signer is itself good; one may answer for itself."""
+        known = asked.signers.get(certificate.digest)
+        if known is None:
+            asked.signers[certificate.digest] = True  # until it is known: a list may answer for its signer
+            verdict = self._judge(certificate, asked, None, None, NOTHING_WANTED)
+            known = verdict.accepted and verdict.anchor == anchor.certificate
+            asked.signers[certificate.digest] = known
+        return known
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one question is about, besides the certificate."""
+
+    untrusted: Sequence[Certificate]
+    lists: Lists
+    at: datetime
+    revocation: bool
+    signers: dict[bytes, bool] = field(default_factory=dict)
+
+
+class _Forms:
+    """Certificates by the form of their subject, for names that are the same in other octets (7.1)."""
+
+    def __init__(self, *by_subject: Mapping[bytes, list[Traits]]) -> None:
+        """Nothing is compared before it is asked for."""
+        self._links = by_subject
+
+    def named(self, below: Traits) -> tuple[Traits, ...]:
+        """Those that ``below`` names as its issuer."""
+        all_links = (link for links in self._links for named in links.values() for link in named)
+        return tuple(link for link in all_links if link.subject_form == below.issuer_form)
 
 
 def _by_subject(
@@ -163,17 +219,6 @@ def _not_signed(certificate: Traits, issuer: Traits) -> Fault:
     return Fault(
         "bad-path-signature", "its issuer's key did not sign it (6.1.3 a 1)", certificate.certificate
     )
-
-
-def _readable(crls: Sequence[bytes]) -> tuple[CrlIndex, ...]:
-    """The CRLs that can be read; one that cannot speaks for nobody."""
-    found: list[CrlIndex] = []
-    for der in crls:
-        try:
-            found.append(CrlIndex.read(der))
-        except Refusal:
-            continue
-    return tuple(found)
 
 
 def _refused(fault: Fault, path: Path = ()) -> Verdict:
