@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, PublicFormat, pkcs12
 
-from tests.worlds.crypto import AT, Party
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from e2s.crypto.certificates import Certificate
+from tests.worlds.crypto import AT, Party, party
 
 
 def run(
@@ -100,3 +106,77 @@ class Gpgsm:
 
     def close(self) -> None:
         run("gpgconf", "--kill", "all", env=self.env)
+
+
+@cache
+def timeless(kind: str) -> Party:
+    """A party whose certificate is good whatever the machine's clock says, for programs that read it.
+
+    It has the mail address that these programs look for, ``anna-KIND@example.org``.
+    """
+    mail = f"anna-{kind}@example.org"
+    root, root_key = _timeless_root()
+    own = party(kind).key
+    made = (
+        _timeless(mail, own.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(mail)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return Party(Certificate.read(made.public_bytes(Encoding.DER)), root, own)
+
+
+@cache
+def _timeless_root() -> tuple[Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        _timeless("timeless", key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Certificate.read(made.public_bytes(Encoding.DER)), key
+
+
+def _timeless(subject: str, key) -> x509.CertificateBuilder:
+    def name(common: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name(subject))
+        .issuer_name(name("timeless"))
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(1990, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2099, 1, 1, tzinfo=UTC))
+    )
+
+
+class Nss:
+    """A database of NSS with timeless parties' certificates and keys."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        run("certutil", "-N", "-d", str(folder), "--empty-password")
+        root = folder / "root.pem"
+        root.write_bytes(_timeless_root()[0].pem)
+        run("certutil", "-A", "-d", str(folder), "-n", "root", "-t", "CT,C,C", "-i", str(root))
+
+    def take(self, kind: str) -> str:
+        """Import a party; its nickname."""
+        one = timeless(kind)
+        algorithm = pkcs12.PBES.PBESv2SHA256AndAES256CBC
+        form = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(1000).key_cert_algorithm(algorithm)
+        octets = pkcs12.serialize_key_and_certificates(
+            kind.encode(), one.key, one.certificate.x509, None, form.build(b"x")
+        )
+        (self.folder / "p12").write_bytes(octets)
+        run("pk12util", "-d", str(self.folder), "-i", str(self.folder / "p12"), "-W", "x", "-K", "")
+        return kind
+
+    def cmsutil(self, *arguments: str, given: bytes, good: Sequence[int] = (0,)) -> bytes:
+        source = self.folder / "in"
+        source.write_bytes(given)
+        return run("cmsutil", *arguments, "-d", str(self.folder), "-i", str(source), good=good)
