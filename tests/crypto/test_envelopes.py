@@ -18,6 +18,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, der, oids, suites
 from e2s.crypto.cms import opening
+from e2s.crypto.cms.usual import read_usual
 from e2s.crypto.openers import KeyOpener
 from tests.worlds.crypto import Party, new_party, parse, party, unparse
 
@@ -300,6 +301,63 @@ def test_points_of_small_order():
         for wrong in (b"\0" + bytes(size - 1), b"\x01" + bytes(size), b""):
             point[1] = wrong
             assert refusal(tree.octets, PARTIES[kind].opener).rule == "bad-envelope"
+
+
+# The usual form is read by comparing, and as every other is
+
+
+def outcome(octets: bytes, opener: KeyOpener) -> tuple[str, bytes] | str:
+    try:
+        return cms.open_sealed(octets, opener)
+    except Refusal as refused:
+        return str(refused)
+
+
+def both_outcomes(octets: bytes, opener: KeyOpener) -> tuple[object, object]:
+    """With the reader of the usual form, and without it."""
+    usual = outcome(octets, opener)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "read_usual", lambda *_: None)
+        return usual, outcome(octets, opener)
+
+
+@pytest.mark.parametrize("content_type", [oids.ACT, oids.DATA, "1.2.840.113549.1.9.16.1.2"])
+@pytest.mark.parametrize("kind", SUITES)
+def test_the_usual_form_is_recognised(kind, content_type):
+    for size in (300, 9_000, 50_000):
+        octets = sealed(kind, content_type=content_type, content=bytes(size))
+        assert read_usual(octets, PARTIES[kind].certificate) is not None
+        assert both_outcomes(octets, PARTIES[kind].opener) == ((content_type, bytes(size)),) * 2
+        assert read_usual(octets, new_party("other", PARTIES["p256"].key).certificate) is None
+        assert read_usual(octets + b"\0", PARTIES[kind].certificate) is None
+
+
+@given(
+    kind=st.sampled_from(sorted(SUITES)),
+    size=st.one_of(st.integers(0, 700), st.integers(64_000, 66_000)),
+    content_type=st.sampled_from([oids.ACT, oids.DATA]),
+)
+@settings(max_examples=60)
+def test_the_usual_form_of_any_size(kind, size, content_type):
+    octets = sealed(kind, content_type=content_type, content=bytes(size))
+    assert both_outcomes(octets, PARTIES[kind].opener) == ((content_type, bytes(size)),) * 2
+
+
+@given(
+    kind=st.sampled_from(sorted(SUITES)),
+    place=st.integers(0, 2**16),
+    change=st.binary(min_size=1, max_size=3),
+    cut=st.integers(0, 3),
+)
+@settings(max_examples=200)
+def test_altered_usual_forms_are_refused_alike(kind, place, change, cut):
+    octets = sealed(kind, content=bytes(300))
+    place %= min(len(octets), 400) if place % 2 else len(octets)
+    altered = octets[:place] + change + octets[place + cut :]
+    if altered != octets:
+        usual, other = both_outcomes(altered, PARTIES[kind].opener)
+        assert usual == other
+        assert isinstance(usual, str)
 
 
 # Old RSA transport: no answer, and no work left undone, tells a good padding from a bad one

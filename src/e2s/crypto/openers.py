@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mlkem, padding, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, padding, x448, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -56,7 +56,8 @@ class KeyOpener:
         """Raises :class:`Misuse` ``wrong-key`` when the key is not the certificate's."""
         check_pair(certificate, private_key)
         self.certificate = certificate
-        self._key = private_key
+        self._key: Any = private_key
+        self._kind = kind_of(private_key.__class__)
 
     def agree(self, peer_spki: bytes) -> bytes:
         """The raw shared secret with ``peer_spki``; its point is checked to be on the curve."""
@@ -64,22 +65,23 @@ class KeyOpener:
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
         """The secret in a ciphertext; an altered one gives one that nobody knows (FIPS 203, 6.3)."""
-        key = self._key
-        if not isinstance(key, mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey):
+        if not self._kind.startswith("ml-kem"):
             raise Refusal("wrong-key", "the key is not for encapsulation")
         meter.count("agree")
         try:
-            return key.decapsulate(ciphertext)
+            secret: bytes = self._key.decapsulate(ciphertext)
         except ValueError as error:
             raise Refusal("bad-envelope", "the content key does not open") from error
+        return secret
 
     def unwrap(self, wrapped: bytes, transport: Transport = OAEP) -> bytes:
         """The content key in an RSA-OAEP ciphertext."""
         key = self._transporting()
         try:
-            return key.decrypt(wrapped, oaep_of(transport))
+            found: bytes = key.decrypt(wrapped, oaep_of(transport))
         except ValueError as error:
             raise Refusal("bad-envelope", "the content key does not open") from error
+        return found
 
     def unwrap_old(self, wrapped: bytes, size: int) -> bytes:
         """A content key of ``size`` octets from PKCS#1 v1.5, or one that nobody knows in its place."""
@@ -87,13 +89,13 @@ class KeyOpener:
         stand_in = hmac.digest(self._secret, wrapped, "sha512")[:size]
         try:
             # the library itself hides a wrong padding behind random octets of a random size
-            found = key.decrypt(wrapped, _PKCS1)
+            found: bytes = key.decrypt(wrapped, _PKCS1)
         except ValueError:
             found = b""
         return found if len(found) == size else stand_in
 
-    def _transporting(self) -> rsa.RSAPrivateKey:
-        if not isinstance(self._key, rsa.RSAPrivateKey):
+    def _transporting(self) -> Any:
+        if self._kind != "rsa":
             raise Refusal("wrong-key", "the key is not for key transport")
         meter.count("agree")
         return self._key
@@ -125,12 +127,12 @@ def agree(key: PrivateKey, peer_spki: bytes) -> bytes:
         peer: Any = load_der_public_key(peer_spki)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Refusal("invalid-point", "the peer's key is not a point on the curve") from error
-    if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != holder.curve.name):
-        raise Refusal("wrong-key", "the peer's key is on another curve")
     meter.count("agree")
     try:
         secret: bytes = holder.exchange(_ECDH, peer) if kind == "ec" else holder.exchange(peer)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != holder.curve.name):
+            raise Refusal("wrong-key", "the peer's key is on another curve") from error
         raise Refusal("invalid-point", "the peer's key is not a point on the curve") from error
     return secret
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.cms.sealing import BLOCK, NONCE_SIZE, TAG_SIZE, associated
-from e2s.crypto.cms.unwrapping import content_key, read_recipients
+from e2s.crypto.cms.unwrapping import content_key, find_recipient
+from e2s.crypto.cms.usual import read_usual
 from e2s.crypto.ports import Opener
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -48,6 +49,12 @@ def open_sealed(
     """
     if len(octets) > max_bytes:
         raise Refusal("too-large", "the envelope is larger than may be read", size=len(octets))
+    usual = read_usual(octets, opener.certificate)
+    if usual is not None:
+        encrypted = Encrypted(usual.content_type, 32, usual.nonce)
+        sealed = b"".join((memoryview(octets)[usual.start : usual.stop], usual.tag))
+        key = content_key(usual.recipient, opener, encrypted.key_size)
+        return encrypted.content_type, _decrypted(sealed, encrypted, associated(usual.content_type), key)
     outer = der.Reader(octets)
     info = outer.enter()
     outer.done()
@@ -72,7 +79,7 @@ def _open_authenticated(data: der.Reader, opener: Opener, *, foreign: bool) -> t
     """AuthEnvelopedData (RFC 5083, 2.1)."""
     if data.integer() != 0:
         raise Refusal("cms-version", "the envelope's version is unknown here")
-    recipients = read_recipients(data, foreign=foreign)
+    recipient = find_recipient(data, opener.certificate, foreign=foreign)
     info = data.enter()
     encrypted = read_gcm(info, foreign=foreign)
     start, stop = info.span(0x80)
@@ -81,15 +88,20 @@ def _open_authenticated(data: der.Reader, opener: Opener, *, foreign: bool) -> t
     tag = data.content(der.OCTET_STRING)
     data.done()
     check_tag(tag)
-    key = content_key(recipients, opener, encrypted.key_size, foreign=foreign)
     sealed = b"".join((memoryview(data.data)[start:stop], tag))
+    key = content_key(recipient, opener, encrypted.key_size, foreign=foreign)
+    return encrypted.content_type, _decrypted(sealed, encrypted, authenticated, key)
+
+
+def _decrypted(sealed: bytes, encrypted: Encrypted, authenticated: bytes | None, key: bytes | None) -> bytes:
+    """The content of ciphertext and tag; raises the one refusal where there is no ``key`` too."""
     try:
         content = AESGCM(key or _NO_KEY[: encrypted.key_size]).decrypt(encrypted.nonce, sealed, authenticated)
     except InvalidTag:
         raise unopened() from None
     if key is None:
         raise unopened()
-    return encrypted.content_type, content
+    return content
 
 
 def read_gcm(info: der.Reader, *, foreign: bool = False) -> Encrypted:
@@ -156,7 +168,7 @@ def _other_attributes(attributes: der.Reader, content_type: str) -> bytes:
 def _open_old(data: der.Reader, opener: Opener) -> tuple[str, bytes]:
     """EnvelopedData (RFC 5652, 6.1) with AES-CBC: nothing in it is authenticated."""
     version = data.integer()
-    recipients = read_recipients(data, foreign=True)
+    recipient = find_recipient(data, opener.certificate, foreign=True)
     if version not in {0, 2, 3}:
         raise Refusal("cms-version", "the envelope's version is unknown here", version=version)
     info = data.enter()
@@ -166,7 +178,7 @@ def _open_old(data: der.Reader, opener: Opener) -> tuple[str, bytes]:
     data.done()
     if not ciphertext or len(ciphertext) % BLOCK:
         raise _cipher_refused("the initial vector and the content come in blocks")
-    key = content_key(recipients, opener, encrypted.key_size, foreign=True)
+    key = content_key(recipient, opener, encrypted.key_size, foreign=True)
     cipher = Cipher(algorithms.AES(key or _NO_KEY[: encrypted.key_size]), modes.CBC(encrypted.nonce))
     decryptor, unpadder = cipher.decryptor(), PKCS7(8 * BLOCK).unpadder()
     padded = decryptor.update(ciphertext) + decryptor.finalize()

@@ -81,12 +81,12 @@ def associated(content_type: str) -> bytes | None:
 
 def frame(size: int, content_type: str, infos: Sequence[bytes], nonce: bytes) -> tuple[list[bytes], bytes]:
     """What stands before ``size`` octets of ciphertext in an AuthEnvelopedData, and before the tag."""
-    first, second, after = _constants(content_type)
+    first, second, after = constants(content_type)
     return _before(_AUTH_ENVELOPED, 0, infos, (first + nonce + second, size), len(after) + TAG_SIZE), after
 
 
 @lru_cache(maxsize=256)
-def _constants(content_type: str) -> tuple[bytes, bytes, bytes]:
+def constants(content_type: str) -> tuple[bytes, bytes, bytes]:
     """What stands before the nonce, between it and the ciphertext, and before the tag."""
     nonce = bytes(NONCE_SIZE)
     parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_SIZE))

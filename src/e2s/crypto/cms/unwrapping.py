@@ -6,13 +6,14 @@ key sizes and paddings too.  That the way led nowhere is not told apart from con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.wrapping import KEY_AGREEMENT, MAX_RECIPIENTS, OTHER
 from e2s.crypto.ports import Opener
 from e2s.crypto.suites import (
@@ -38,20 +39,35 @@ _ALIKE: Final = frozenset(("bad-envelope", "invalid-point", "wrong-key"))
 
 _EC_KEY = der.oid(oids.EC_PUBLIC_KEY)
 _EC_BARE = frozenset((der.sequence(_EC_KEY), der.sequence(_EC_KEY, der.tlv(der.NULL, b""))))
-#: Algorithms of originators' keys by kind and curve, and the sizes of their BIT STRINGs.
-_ORIGINATORS: Final = {
-    "secp256r1": (der.sequence(_EC_KEY, der.oid(oids.P256)), 66),
-    "secp384r1": (der.sequence(_EC_KEY, der.oid(oids.P384)), 98),
-    "secp521r1": (der.sequence(_EC_KEY, der.oid(oids.P521)), 134),
-    "x25519": (der.sequence(der.oid(oids.X25519)), 33),
-    "x448": (der.sequence(der.oid(oids.X448)), 57),
+
+
+class Originator(NamedTuple):
+    """A key's algorithm, the size of its BIT STRING's content, and its SubjectPublicKeyInfo before that."""
+
+    algorithm: bytes
+    size: int
+    before: bytes
+
+
+def _originator(size: int, *algorithm: str) -> Originator:
+    identifier = der.sequence(*map(der.oid, algorithm))
+    inside = identifier + der.header(der.BIT_STRING, size)
+    return Originator(identifier, size, der.header(der.SEQUENCE, len(inside) + size) + inside)
+
+
+#: Originators' keys by kind, and on curves of X9.62 by curve.
+ORIGINATORS: Final = {
+    "secp256r1": _originator(66, oids.EC_PUBLIC_KEY, oids.P256),
+    "secp384r1": _originator(98, oids.EC_PUBLIC_KEY, oids.P384),
+    "secp521r1": _originator(134, oids.EC_PUBLIC_KEY, oids.P521),
+    "x25519": _originator(33, oids.X25519),
+    "x448": _originator(57, oids.X448),
 }
 
 
 class Transported(NamedTuple):
     """A content key under an RSA key."""
 
-    named: bytes
     algorithm: bytes
     encrypted_key: bytes
 
@@ -59,7 +75,6 @@ class Transported(NamedTuple):
 class Agreed(NamedTuple):
     """A content key under a secret with the originator's key (its algorithm and its BIT STRING)."""
 
-    named: bytes
     algorithm: bytes
     encrypted_key: bytes
     originator: tuple[bytes, bytes]
@@ -69,7 +84,6 @@ class Agreed(NamedTuple):
 class Encapsulated(NamedTuple):
     """A content key under an encapsulated secret; ``kek_size`` in octets."""
 
-    named: bytes
     algorithm: bytes
     ciphertext: bytes
     kdf: bytes
@@ -82,46 +96,73 @@ class Encapsulated(NamedTuple):
 Recipient: TypeAlias = Transported | Agreed | Encapsulated
 
 
-def read_recipients(data: der.Reader, *, foreign: bool = False) -> list[Recipient]:
-    """All recipients of the RecipientInfos that follow (RFC 5652, 6.2), in order and at most a thousand.
+def find_recipient(data: der.Reader, certificate: Certificate, *, foreign: bool = False) -> Recipient:
+    """The first recipient, of those in the RecipientInfos that follow, that names ``certificate``.
 
-    Ways that nobody here has (a shared key, a pass phrase, unknown ones) are passed over in ``foreign``
-    envelopes, where they are other recipients', and refused otherwise.
+    At most a thousand are looked at (RFC 5652, 6.2), of the others only what names them.  Ways that nobody
+    here has (a shared key, a pass phrase, unknown ones) are passed over in ``foreign`` envelopes, where they
+    are other recipients', and refused otherwise.  Raises :class:`Refusal` ``not-for-me``.
     """
     if data.peek() == 0xA0:
         raise Refusal("cms-originator", "an envelope brings no certificates of its originator")
     elements = data.enter(der.SET).elements(None, MAX_RECIPIENTS)
     der.check_order(elements)
-    found: list[Recipient] = []
+    mine, found, most = _names(certificate), None, MAX_RECIPIENTS
     for element in elements:
         tag, info = element[0], der.Reader(element)
+        one: Recipient | None = None
         if tag == der.SEQUENCE:
-            found.append(_transported(info.enter()))
+            one, count = _transported(info.enter(), mine), 1
         elif tag == KEY_AGREEMENT:
-            found.extend(_agreed(info.enter(KEY_AGREEMENT), MAX_RECIPIENTS - len(found)))
+            one, count = _agreed(info.enter(KEY_AGREEMENT), mine, most)
         elif tag == OTHER and (kem := _kem(info.enter(OTHER))) is not None:
-            found.append(_encapsulated(kem))
+            one, count = _encapsulated(kem, mine), 1
         elif foreign and tag in {_SHARED_KEY, _PASS_PHRASE, OTHER}:
             der.check(element)
+            count = 1
         else:
             raise Refusal("cms-recipient", "a recipient is addressed in a way that is not accepted")
+        most -= count
+        found = found or one
+    if found is None:
+        raise Refusal("not-for-me", "the envelope does not name this certificate")
     return found
 
 
-def _transported(info: der.Reader) -> Transported:
+class _Names:
+    """How a recipient's part may name a certificate."""
+
+    __slots__ = ("by_issuer", "by_key", "in_agreement")
+
+    def __init__(self, certificate: Certificate) -> None:
+        self.by_issuer = certificate.issuer_and_serial
+        self.by_key = certificate.key_id
+        #: RecipientEncryptedKeys begin with one of these.
+        key_id = b"" if self.by_key is None else der.tlv(0xA0, der.octet_string(self.by_key))
+        self.in_agreement = (self.by_issuer, key_id) if key_id else (self.by_issuer,)
+
+
+@lru_cache(maxsize=1024)
+def _names(certificate: Certificate) -> _Names:
+    return _Names(certificate)
+
+
+def _transported(info: der.Reader, mine: _Names) -> Transported | None:
     """KeyTransRecipientInfo: version 0 names by issuer and serial, 2 by key identifier."""
     version = info.integer()
     if version not in {0, 2}:
         raise _version(version)
     named = info.content(0x80) if version else info.element(der.SEQUENCE)
+    if named != (mine.by_key if version else mine.by_issuer):
+        return None
     algorithm = info.element(der.SEQUENCE)
     encrypted = info.content(der.OCTET_STRING)
     info.done()
-    return Transported(named, algorithm, encrypted)
+    return Transported(algorithm, encrypted)
 
 
-def _agreed(info: der.Reader, most: int) -> Iterator[Agreed]:
-    """KeyAgreeRecipientInfo with the originator's key inside: an ephemeral one."""
+def _agreed(info: der.Reader, mine: _Names, most: int) -> tuple[Agreed | None, int]:
+    """KeyAgreeRecipientInfo with an ephemeral key of the originator inside; how many recipients it has."""
     version = info.integer()
     if version != 3:
         raise _version(version)
@@ -136,20 +177,18 @@ def _agreed(info: der.Reader, most: int) -> Iterator[Agreed]:
     algorithm = info.element(der.SEQUENCE)
     keys = info.enter()
     info.done()
+    found, count = None, 0
     while keys.pos != keys.end:
-        most -= 1
-        if most < 0:
+        count += 1
+        if count > most:
             raise Refusal("der-count", "more recipients than may be read")
-        key = keys.enter()
-        if key.peek() == 0xA0:
-            identifier = key.enter(0xA0)
-            named = identifier.content(der.OCTET_STRING)
-            identifier.done()
-        else:
-            named = key.element(der.SEQUENCE)
-        encrypted = key.content(der.OCTET_STRING)
-        key.done()
-        yield Agreed(named, algorithm, encrypted, public, ukm)
+        start, stop = keys.span(der.SEQUENCE)
+        if found is None and keys.data.startswith(mine.in_agreement, start, stop):
+            key = der.Reader(keys.data, start, stop)
+            key.span(key.peek())
+            found = Agreed(algorithm, key.content(der.OCTET_STRING), public, ukm)
+            key.done()
+    return found, count
 
 
 def _kem(other: der.Reader) -> der.Reader | None:
@@ -161,12 +200,15 @@ def _kem(other: der.Reader) -> der.Reader | None:
     return inside
 
 
-def _encapsulated(info: der.Reader) -> Encapsulated:
+def _encapsulated(info: der.Reader, mine: _Names) -> Encapsulated | None:
     """KEMRecipientInfo (RFC 9629, 3)."""
     version = info.integer()
     if version != 0:
         raise _version(version)
-    named = info.content(0x80) if info.peek() == 0x80 else info.element(der.SEQUENCE)
+    by_key = info.peek() == 0x80
+    named = info.content(0x80) if by_key else info.element(der.SEQUENCE)
+    if named != (mine.by_key if by_key else mine.by_issuer):
+        return None
     algorithm = info.element(der.SEQUENCE)
     ciphertext = info.content(der.OCTET_STRING)
     kdf = info.element(der.SEQUENCE)
@@ -175,7 +217,7 @@ def _encapsulated(info: der.Reader) -> Encapsulated:
     wrap = info.element(der.SEQUENCE)
     encrypted = info.content(der.OCTET_STRING)
     info.done()
-    return Encapsulated(named, algorithm, ciphertext, kdf, kek_size, ukm, wrap, encrypted)
+    return Encapsulated(algorithm, ciphertext, kdf, kek_size, ukm, wrap, encrypted)
 
 
 def _ukm(info: der.Reader, tag: int) -> bytes:
@@ -188,23 +230,14 @@ def _ukm(info: der.Reader, tag: int) -> bytes:
     return ukm
 
 
-def content_key(
-    recipients: list[Recipient], opener: Opener, size: int, *, foreign: bool = False
-) -> bytes | None:
-    """The content key of ``size`` octets, by the first way that names the opener's certificate.
+def content_key(recipient: Recipient, opener: Opener, size: int, *, foreign: bool = False) -> bytes | None:
+    """The content key of ``size`` octets that ``recipient``'s way brings to the opener.
 
     None where the way leads nowhere: decrypt all the same, under any key, and refuse as for altered content.
-    Raises :class:`Refusal` ``not-for-me``, and ``suite-unknown`` or ``cms-recipient`` for a way that is not
-    accepted, as anyone can see that it is not.
+    Raises :class:`Refusal` ``suite-unknown`` or ``cms-recipient`` for a way that is not accepted, as anyone
+    can see.
     """
-    certificate = opener.certificate
-    mine = {certificate.issuer_and_serial, certificate.key_id}
-    for recipient in recipients:
-        if recipient.named in mine:
-            break
-    else:
-        raise Refusal("not-for-me", "the envelope does not name this certificate")
-    suite = sealing_suite_of(certificate.public_key)
+    suite = sealing_suite_of(opener.certificate.public_key)
     try:
         key: bytes | None
         if isinstance(recipient, Transported):
@@ -237,7 +270,7 @@ def _by_agreement(
     recipient: Agreed, suite: SealingSuite, opener: Opener, size: int, *, foreign: bool
 ) -> bytes | None:
     """By agreement with the originator's key on the opener's curve."""
-    known = _ORIGINATORS.get(suite.curve.name if suite.curve else suite.kind)
+    known = ORIGINATORS.get(suite.curve.name if suite.curve else suite.kind)
     if known is None:
         return None
     derivation = AGREEMENTS.get(recipient.algorithm)
@@ -247,13 +280,12 @@ def _by_agreement(
     algorithm, point = recipient.originator
     if len(recipient.encrypted_key) != size + 8:
         return None
-    full, octets = known
     bare = suite.curve is not None and algorithm in _EC_BARE
     # no unused bits; on a curve of X9.62 an uncompressed point (4.3.6)
     start = b"\x00\x04" if suite.curve else b"\x00"
-    if (algorithm != full and not bare) or len(point) != octets or not point.startswith(start):
+    if (algorithm != known.algorithm and not bare) or len(point) != known.size or not point.startswith(start):
         return None
-    secret = opener.agree(der.sequence(full, der.tlv(der.BIT_STRING, point)))
+    secret = opener.agree(known.before + point)
     info = shared_info(derivation.size, recipient.ukm) if recipient.ukm else derivation.agreement_info
     # RFC 8418, 2.2: the sender's octets are salt and part of what the key is for
     return aes_key_unwrap(derivation.key(secret, info, recipient.ukm), recipient.encrypted_key)

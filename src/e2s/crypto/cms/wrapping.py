@@ -35,7 +35,7 @@ from e2s.crypto.suites import (
 MAX_RECIPIENTS: Final = 1000
 #: Octets of a content key as written, and wrapped.
 KEY_SIZE: Final = 32
-_WRAPPED_SIZE: Final = KEY_SIZE + 8
+WRAPPED_SIZE: Final = KEY_SIZE + 8
 
 #: Tags of the choices of RecipientInfo that are neither plain nor refused.
 KEY_AGREEMENT: Final = 0xA1
@@ -47,7 +47,7 @@ _ORIGINATORS = {
     "x448": der.sequence(der.oid(oids.X448)),
 }
 _ORI_KEM = der.oid(oids.ORI_KEM)
-_CIPHERTEXT_SIZES = {"ml-kem-768": 1088, "ml-kem-1024": 1568}
+CIPHERTEXT_SIZES = {"ml-kem-768": 1088, "ml-kem-1024": 1568}
 _RAW = (Encoding.Raw, PublicFormat.Raw)
 _UNCOMPRESSED = (Encoding.X962, PublicFormat.UncompressedPoint)
 _OAEP, _PKCS1, _ECDH = oaep_of(OAEP), padding.PKCS1v15(), ec.ECDH()
@@ -55,7 +55,7 @@ _OAEP, _PKCS1, _ECDH = oaep_of(OAEP), padding.PKCS1v15(), ec.ECDH()
 Random: TypeAlias = Callable[[int], bytes]
 
 
-class _Target:
+class Target:
     """One recipient under one suite: its key, and the octets before and after what varies."""
 
     __slots__ = ("after", "before", "public_key", "suite")
@@ -67,21 +67,21 @@ class _Target:
 
 
 @lru_cache(maxsize=4096)
-def _target(recipient: Certificate, suite: SealingSuite | None) -> _Target:
+def target_of(recipient: Certificate, suite: SealingSuite | None) -> Target:
     """The recipient's constants under ``suite`` or its key's default."""
-    return _Target(recipient, suite or sealing_suite_of(recipient.public_key))
+    return Target(recipient, suite or sealing_suite_of(recipient.public_key))
 
 
-def chosen(recipients: Sequence[Certificate], suites: Sequence[str] = ()) -> list[_Target]:
+def chosen(recipients: Sequence[Certificate], suites: Sequence[str] = ()) -> list[Target]:
     """Each recipient with the first of ``suites`` that seals to its key, or its default without any.
 
     Raises :class:`Misuse` ``bad-recipients`` and ``mixed-suites``, :class:`Refusal` ``suite-unknown``.
     """
     if suites:
         wanted = [sealing_suite(name) for name in suites]
-        found = [_target(recipient, _fitting(recipient, wanted)) for recipient in recipients]
+        found = [target_of(recipient, _fitting(recipient, wanted)) for recipient in recipients]
     else:
-        found = [_target(recipient, None) for recipient in recipients]
+        found = [target_of(recipient, None) for recipient in recipients]
     # one target for one certificate, as long as it is remembered
     if not 0 < len(found) <= MAX_RECIPIENTS or len(set(found)) != len(found):
         raise Misuse(
@@ -102,14 +102,14 @@ def _fitting(recipient: Certificate, wanted: Sequence[SealingSuite]) -> SealingS
     )
 
 
-def recipient_infos(targets: Sequence[_Target], key: bytes, random: Random) -> list[bytes]:
+def recipient_infos(targets: Sequence[Target], key: bytes, random: Random) -> list[bytes]:
     """The RecipientInfos that bring ``key``, of :data:`KEY_SIZE` octets, to all of them.
 
     ``random`` makes the ephemeral keys; OAEP and encapsulation take the library's own octets.
     """
     meter.count("agree", len(targets))
     infos: list[bytes] = []
-    groups: dict[SealingSuite, list[_Target]] = {}
+    groups: dict[SealingSuite, list[Target]] = {}
     for target in targets:
         groups.setdefault(target.suite, []).append(target)
     for suite, group in groups.items():
@@ -122,13 +122,13 @@ def recipient_infos(targets: Sequence[_Target], key: bytes, random: Random) -> l
     return infos
 
 
-def _transports(suite: SealingSuite, group: Sequence[_Target], key: bytes) -> list[bytes]:
+def _transports(suite: SealingSuite, group: Sequence[Target], key: bytes) -> list[bytes]:
     """KeyTransRecipientInfos (RFC 5652, 6.2.1) by RSA."""
     form = _PKCS1 if suite.algorithm == PKCS1_ALGORITHM else _OAEP
     return [target.before + target.public_key.encrypt(key, form) for target in group]
 
 
-def _encapsulations(derivation: Derivation, group: Sequence[_Target], key: bytes) -> list[bytes]:
+def _encapsulations(derivation: Derivation, group: Sequence[Target], key: bytes) -> list[bytes]:
     """KEMRecipientInfos (RFC 9629, 3); each recipient has a secret of its own."""
     derive, info, infos = derivation.key, derivation.encapsulation_info, []
     for target in group:
@@ -139,7 +139,7 @@ def _encapsulations(derivation: Derivation, group: Sequence[_Target], key: bytes
 
 
 def _agreement(
-    suite: SealingSuite, derivation: Derivation, group: Sequence[_Target], key: bytes, random: Random
+    suite: SealingSuite, derivation: Derivation, group: Sequence[Target], key: bytes, random: Random
 ) -> bytes:
     """KeyAgreeRecipientInfo (RFC 5652, 6.2.2) with one originator key for all of ``group``."""
     own: Any = key_for(suite, random)
@@ -159,8 +159,13 @@ def _agreement(
             for target, secret in zip(group, secrets, strict=True)
         ]
     )
-    before = _before(suite, len(point)) + point + suite.algorithm + der.header(der.SEQUENCE, len(wrapped))
-    return b"".join((der.header(KEY_AGREEMENT, len(before) + len(wrapped)), before, wrapped))
+    return agreement_info(suite, point, wrapped)
+
+
+def agreement_info(suite: SealingSuite, point: bytes, keys: bytes) -> bytes:
+    """The KeyAgreeRecipientInfo of an originator's ``point`` and the RecipientEncryptedKeys ``keys``."""
+    before = _before(suite, len(point)) + point + suite.algorithm + der.header(der.SEQUENCE, len(keys))
+    return b"".join((der.header(KEY_AGREEMENT, len(before) + len(keys)), before, keys))
 
 
 @lru_cache(maxsize=64)
@@ -178,17 +183,17 @@ def _constants(recipient: Certificate, suite: SealingSuite) -> tuple[bytes, byte
         inside = der.integer(0) + recipient.issuer_and_serial + suite.algorithm + der.header(4, size)
         return der.header(der.SEQUENCE, len(inside) + size) + inside, b""
     if not suite.kdf_algorithm:
-        inside = _key_named(recipient) + der.header(der.OCTET_STRING, _WRAPPED_SIZE)
-        return der.header(der.SEQUENCE, len(inside) + _WRAPPED_SIZE) + inside, b""
-    size = _CIPHERTEXT_SIZES[suite.kind]
+        inside = _key_named(recipient) + der.header(der.OCTET_STRING, WRAPPED_SIZE)
+        return der.header(der.SEQUENCE, len(inside) + WRAPPED_SIZE) + inside, b""
+    size = CIPHERTEXT_SIZES[suite.kind]
     inside = der.integer(0) + _named(recipient) + suite.algorithm + der.header(der.OCTET_STRING, size)
     after = (
         suite.kdf_algorithm
         + der.integer(suite.derivation.size)
         + WRAP_ALGORITHM
-        + der.header(der.OCTET_STRING, _WRAPPED_SIZE)
+        + der.header(der.OCTET_STRING, WRAPPED_SIZE)
     )
-    size += len(inside) + len(after) + _WRAPPED_SIZE
+    size += len(inside) + len(after) + WRAPPED_SIZE
     head = _ORI_KEM + der.header(der.SEQUENCE, size)
     return der.header(OTHER, len(head) + size) + head + inside, after
 
