@@ -44,10 +44,9 @@ def buy(scene: Scene) -> None:
 
 def resumed(scene: Scene) -> None:
     scene.again()
-    trades = scene.wallet.trades()
-    for trade in trades:
+    for trade in scene.wallet.unfinished():
         scene.wallet.advance(trade.trade, phrase())
-    if not trades:
+    if not scene.wallet.trades():
         buy(scene)
 
 

@@ -249,9 +249,9 @@ def resume(
     """Take up every order that has not ended; signs only what was allowed when it was ordered."""
     phrase = phrase_of(phrase_file)
     with _open(home, phrase) as opened:
-        left = [trade for trade in opened.wallet.trades() if not trade.ended]
+        left = opened.wallet.unfinished()
         done = []
-        for trade in reversed(left):
+        for trade in left:
             try:
                 known = _driven(opened, trade.trade, phrase, wait)
             except (Refusal, Unreachable) as error:

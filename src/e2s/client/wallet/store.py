@@ -167,6 +167,13 @@ def trades(connection: sa.Connection) -> list[Trade]:
     return [_trade(row) for row in rows]
 
 
+def unfinished(connection: sa.Connection) -> list[Trade]:
+    """Trades that have not ended, and those that ended before their evidence was written; oldest first."""
+    known = set(connection.execute(sa.select(_ACTS.c.trade).distinct()).scalars())
+    left = [trade for trade in trades(connection) if not trade.ended or not trade.bundle]
+    return [trade for trade in reversed(left) if not trade.ended or trade.trade in known]
+
+
 def move(connection: sa.Connection, trade: str, event: str, at: datetime, because: str = "") -> Step:
     """Follow the buyer's table; a pair that it does not list raises ``out-of-order`` and has no effect."""
     state = str(_STATE.value(connection, of_trade=trade))

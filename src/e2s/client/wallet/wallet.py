@@ -161,6 +161,11 @@ class Wallet:
         with self.desk.database.reading() as connection:
             return store.trades(connection)
 
+    def unfinished(self) -> list[store.Trade]:
+        """What is to be taken up after a crash, oldest first: also an end whose evidence was not written."""
+        with self.desk.database.reading() as connection:
+            return store.unfinished(connection)
+
     # ------------------------------------------------------------------ driving it to its end
     def poll(self, trade: str) -> store.Trade:
         """Let deadlines pass, repeat what may be lost, take what came; needs no pass phrase."""
