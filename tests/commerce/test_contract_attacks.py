@@ -17,6 +17,7 @@ from e2s.crypto import oids
 from e2s.crypto.acts import check_act_signature, read_act, sign_act
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.stamps import read_token
+from e2s.crypto.suites import signature_suite_of
 from tests.worlds.pki import make_pki
 from tests.worlds.shop import LINES, ShopWorld
 
@@ -54,6 +55,10 @@ class Fixed:
     certificate: Certificate
     chain: tuple[Certificate, ...]
     signature: bytes
+
+    @property
+    def suite(self):
+        return signature_suite_of(self.certificate.public_key)
 
     def sign(self, _data):
         return self.signature

@@ -177,7 +177,7 @@ class Dying:
     """A signer whose process is killed before it signs."""
 
     def __init__(self, signer: KeySigner) -> None:
-        self.certificate, self.chain = signer.certificate, signer.chain
+        self.certificate, self.chain, self.suite = signer.certificate, signer.chain, signer.suite
 
     def sign(self, _data: bytes) -> bytes:
         raise Killed

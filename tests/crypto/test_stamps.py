@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, der, oids, stamps
+from e2s.crypto.keys import KeySigner
+from e2s.crypto.suites import signature_suites_of
 from tests.worlds.crypto import AT, KINDS, new_key, new_party, parse, unparse
 
 POLICY = "1.2.3.4.5"
@@ -136,7 +138,10 @@ def test_mutations_are_refused(place, change):
 def test_openssl_verifies_ours(authority, tmp_path):
     _cert, _key, ca = authority.files(tmp_path)
     (tmp_path / "q").write_bytes(stamps.request(IMPRINT, NONCE))
-    reply = stamps.respond((tmp_path / "q").read_bytes(), authority.signer, 77, AT, POLICY)
+    # its verifier of stamps knows RSA by PKCS#1 v1.5 only
+    suite = signature_suites_of(authority.key)[-1]
+    signer = KeySigner(authority.certificate, (authority.issuer,), authority.key, suite=suite)
+    reply = stamps.respond((tmp_path / "q").read_bytes(), signer, 77, AT, POLICY)
     (tmp_path / "r").write_bytes(reply)
     (tmp_path / "t").write_bytes(stamps.read_response(reply))
     when = ["-attime", str(int(AT.timestamp()))]

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -64,7 +64,7 @@ def test_the_strongest_common_suite_wins():
 
 def test_a_key_has_its_suites():
     names = [("p256-sha256", "ecdh-p256-aes256gcm"), ("p384-sha384", "ecdh-p384-aes256gcm")]
-    names.append(("rsa3072-sha256", "rsa-oaep-aes256gcm"))
+    names.append(("rsa3072-pss-sha256", "rsa-oaep-aes256gcm"))
     for kind, (signature, sealing) in zip(KINDS, names, strict=True):
         for key in (party(kind).key, party(kind).certificate.public_key):
             assert suites.signature_suite_of(key).name == signature
@@ -126,9 +126,11 @@ def test_key_files():
         with pytest.raises(Refusal, match="bad-key") as caught:
             keys.read_private_key(octets, phrase)
         assert "sesame" not in str(caught.value)
-    for other in (ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 2048)):
+    for other in (ec.generate_private_key(ec.SECP256K1()), rsa.generate_private_key(65537, 2048)):
         with pytest.raises(Refusal, match="suite-unknown"):
             keys.read_private_key(pem(other))
+    for used in (ed25519.Ed25519PrivateKey.generate(), x25519.X25519PrivateKey.generate()):
+        assert pem(keys.read_private_key(pem(used))) == pem(used)
 
 
 @given(st.binary(max_size=200))

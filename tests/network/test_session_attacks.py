@@ -426,6 +426,7 @@ class RemovedCard:
     def __init__(self, signer) -> None:
         self.certificate = signer.certificate
         self.chain = signer.chain
+        self.suite = signer.suite
         self._signer = signer
         self.present = True
 

@@ -111,7 +111,7 @@ def issue(ca, kind="merchant", names=(MERCHANT,), key=None, **more):
     return ca.issue(kind, (key or new_key()).public_key(), names, officer=OFFICER, **more)
 
 
-@pytest.mark.parametrize("suite", ["p256-sha256", "p384-sha384", "rsa3072-sha256"])
+@pytest.mark.parametrize("suite", ["p256-sha256", "p384-sha384", "rsa3072-pss-sha256"])
 def test_ceremony_founds_a_whole_trust_centre(tmp_path, suite):
     centre = Centre(tmp_path, suite)
     certificate = issue(centre.operating, names=(MERCHANT, "https://volt.example"), key=new_key(suite))

@@ -146,7 +146,7 @@ def test_openssl_agrees_about_mixtures(tmp_path_factory, ca_fault, leaf_fault, l
 
 
 @pytest.mark.tool
-@pytest.mark.parametrize("suite", ["p256-sha256", "p384-sha384", "rsa3072-sha256"])
+@pytest.mark.parametrize("suite", ["p256-sha256", "p384-sha384", "rsa3072-pss-sha256"])
 def test_openssl_accepts_what_we_certify(tmp_path, suite):
     pki = make_pki(suite=suite)
     names = {"card-holder": "urn:e2s:market:bank:h", "tls-server": "localhost"}

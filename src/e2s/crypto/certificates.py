@@ -42,14 +42,17 @@ _PEM = b"-----BEGIN"
 
 
 class Slices(NamedTuple):
-    """The parts of a certificate as they stand in it, DER; ``signature`` is None unless whole octets."""
+    """The parts of a certificate as they stand in it, DER; ``signature`` is None unless whole octets.
+
+    ``algorithm`` is the AlgorithmIdentifier beside the signature.
+    """
 
     serial: bytes
     issuer: bytes
     subject: bytes
     spki: bytes
     tbs: bytes
-    algorithm: str
+    algorithm: bytes
     signature: bytes | None
 
 
@@ -189,7 +192,7 @@ def _slices(octets: bytes) -> Slices:
     """The parts of a certificate (RFC 5280, 4.1)."""
     whole = der.Reader(octets).enter()
     signed = whole.element(der.SEQUENCE)
-    algorithm = whole.enter().oid()
+    algorithm = whole.element(der.SEQUENCE)
     signature = whole.content(der.BIT_STRING)
     tbs = der.Reader(signed).enter()
     if tbs.peek() == 0xA0:
@@ -201,7 +204,9 @@ def _slices(octets: bytes) -> Slices:
     serial = signed[begin : tbs.pos]
     tbs.span(der.SEQUENCE)
     issuer = tbs.element(der.SEQUENCE)
-    tbs.span(der.SEQUENCE)
+    # RFC 5280, 4.1.1.2: the one inside, which is signed, is the same
+    if tbs.element(der.SEQUENCE) != algorithm:
+        raise Refusal("bad-certificate", "the certificate names two algorithms")
     subject = tbs.element(der.SEQUENCE)
     spki = tbs.element(der.SEQUENCE)
     # Unused bits would be the same signature under other octets.

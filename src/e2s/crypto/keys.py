@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -13,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
 from e2s.base import meter
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.kinds import PrivateKey, PublicKey
+from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.openers import check_pair
-from e2s.crypto.suites import signature_suite_of
+from e2s.crypto.suites import SignatureSuite, check_suite, sealing_suites_of, signature_suite_of
 
 _MAX_KEY_BYTES = 64 * 1024
 
@@ -23,22 +24,32 @@ _MAX_KEY_BYTES = 64 * 1024
 class KeySigner:
     """A :class:`~e2s.crypto.ports.Signer` on a private key in memory."""
 
-    __slots__ = ("_key", "_suite", "certificate", "chain")
+    __slots__ = ("_key", "certificate", "chain", "suite")
 
     def __init__(
-        self, certificate: Certificate, chain: tuple[Certificate, ...], private_key: PrivateKey
+        self,
+        certificate: Certificate,
+        chain: tuple[Certificate, ...],
+        private_key: PrivateKey,
+        *,
+        suite: SignatureSuite | None = None,
     ) -> None:
-        """Raises :class:`Misuse` ``wrong-key`` when the key is not the certificate's."""
+        """``suite`` is the key's default if not said.
+
+        Raises :class:`Misuse` ``wrong-key`` when the key is not the certificate's, ``wrong-suite`` when it
+        does not sign so, and :class:`Refusal` ``suite-unknown`` when it does not sign at all.
+        """
         check_pair(certificate, private_key)
         self.certificate = certificate
         self.chain = chain
         self._key = private_key
-        self._suite = signature_suite_of(private_key)
+        self.suite = suite or signature_suite_of(private_key)
+        check_suite(self.suite, certificate.public_key, certificate.spki)
 
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data``."""
         meter.count("sign")
-        return self._suite.sign(self._key, data)
+        return self.suite.sign(self._key, data)
 
 
 def spki_of(key: PublicKey) -> bytes:
@@ -47,7 +58,7 @@ def spki_of(key: PublicKey) -> bytes:
 
 
 def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
-    """Read a PEM private key; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``."""
+    """Read a PEM private key of any suite; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``."""
     if len(pem) > _MAX_KEY_BYTES:
         raise Refusal("bad-key", "the key file is larger than may be read", size=len(pem))
     try:
@@ -56,7 +67,9 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
         raise Refusal("bad-key", "the key file needs a pass phrase, or has none and one was given") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Refusal("bad-key", "the file is no PEM private key, or the pass phrase is wrong") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    if not kind_of(key.__class__):
         raise Refusal("suite-unknown", "no suite uses a key of this kind")
-    signature_suite_of(key)
-    return key
+    known = cast(PrivateKey, key)
+    if not sealing_suites_of(known):
+        signature_suite_of(known)
+    return known

@@ -1,6 +1,7 @@
 """A private key is behind a port: what holds it may be a file, a card or another process.
 
-``Signer`` and ``Opener`` each do one thing with a key that never comes out; the suite follows the key.
+``Signer`` and ``Opener`` each do one thing with a key that never comes out.  A key has suites, and a
+signer signs by one of them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.suites import OAEP, Transport
+from e2s.crypto.suites import OAEP, SignatureSuite, Transport
 
 
 class Signer(Protocol):
@@ -22,8 +23,12 @@ class Signer(Protocol):
     def chain(self) -> tuple[Certificate, ...]:
         """Its issuers, nearest first, without the root."""
 
+    @property
+    def suite(self) -> SignatureSuite:
+        """How :meth:`sign` signs: one of the suites of the certificate's key."""
+
     def sign(self, data: bytes) -> bytes:
-        """The signature over ``data`` by the key's suite; may ask the holder for a pass phrase."""
+        """The signature over ``data`` by :attr:`suite`; may ask the holder for a pass phrase."""
 
 
 class Opener(Protocol):

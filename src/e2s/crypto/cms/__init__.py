@@ -6,7 +6,7 @@ from e2s.crypto.cms.compressed import compress, decompress
 from e2s.crypto.cms.normal import normalised
 from e2s.crypto.cms.opening import is_authenticated, open_sealed
 from e2s.crypto.cms.sealing import seal, seal_legacy
-from e2s.crypto.cms.signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed
+from e2s.crypto.cms.signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed, read_signers
 from e2s.crypto.cms.signing import sign
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "normalised",
     "open_sealed",
     "read_signed",
+    "read_signers",
     "seal",
     "seal_legacy",
     "sign",

@@ -5,11 +5,27 @@ So they are written by filling the holes and read by comparing all the rest at o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.suites import SignatureSuite, protection_of
+
+#: The types of the attributes that E2S always signs.
+FIVE: Final = frozenset(
+    (
+        oids.CONTENT_TYPE,
+        oids.MESSAGE_DIGEST,
+        oids.SIGNING_TIME,
+        oids.SIGNING_CERTIFICATE_V2,
+        oids.ALGORITHM_PROTECTION,
+    )
+)
+#: How many attributes a signature may have of one sort, and how many values one of them.
+MAX_ATTRIBUTES: Final = 32
+MAX_VALUES: Final = 32
 
 
 def attribute(oid: str, value: bytes) -> bytes:
@@ -75,6 +91,35 @@ class Layout:
                 return None
         time, message, certificate = self._spans
         return Holes(attributes[time], attributes[message], attributes[certificate])
+
+
+def with_further(five: bytes, further: Sequence[bytes]) -> bytes:
+    """The five attributes and ``further`` encoded ones, in DER's order, without the SET's header.
+
+    Raises :class:`Misuse` ``cms-attribute`` for octets that are no Attribute, and for a type that is already
+    there (RFC 5652, 5.3: no type twice).
+    """
+    elements = der.Reader(five).elements(der.SEQUENCE, len(FIVE))
+    types = [attribute_type(one) for one in (*elements, *further)]
+    if len(set(types)) != len(types):
+        raise Misuse("cms-attribute", "a signed attribute is given twice, or is one that is written anyway")
+    return b"".join(sorted((*elements, *further)))
+
+
+def attribute_type(octets: bytes) -> str:
+    """The type of one encoded Attribute, its values in order; raises :class:`Misuse` ``cms-attribute``."""
+    try:
+        der.check(octets)
+        reader = der.Reader(octets).enter()
+        oid = reader.oid()
+        values = reader.enter(der.SET).elements(None, MAX_VALUES)
+        reader.done()
+        der.check_order(values)
+    except Refusal as error:
+        raise Misuse("cms-attribute", "the octets are no Attribute", because=error.rule) from error
+    if not values:
+        raise Misuse("cms-attribute", "an attribute has a value", attribute=oid)
+    return oid
 
 
 @lru_cache(maxsize=256)

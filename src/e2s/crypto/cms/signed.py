@@ -2,45 +2,39 @@
 
 :func:`read_signed` parses; :func:`check_signature` proves who signed; whether that certificate is to be
 trusted is the verifier's word.  Exact reading takes only what E2S writes: one signer, its five signed
-attributes, the key's own suite.  :data:`FOREIGN` takes other products' messages: still DER, one signer
-and signed attributes, but attributes may be fewer or more and digests of the same strength may vary.
+attributes, the key's own suite.  :data:`FOREIGN` takes other products' messages: still DER and with
+signed attributes, but attributes may be fewer or more, and any suite that fits the key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms.attributes import layout, signing_certificate
+from e2s.crypto.cms.attributes import FIVE, MAX_ATTRIBUTES, MAX_VALUES, layout, signing_certificate
 from e2s.crypto.suites import SignatureSuite, foreign_suite, protection_of, signature_suite_of
 
 T = TypeVar("T")
+
+_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 _EXPLICIT_0 = 0xA0
 _EXPLICIT_1 = 0xA1
 _KEY_ID = 0x80
 _V1, _V3 = b"\x01", b"\x03"
-_MAX_ATTRIBUTES = 32
 _MAX_CRLS = 32
+MAX_SIGNERS = 16
 _TIME_SIZE = 15  # a UTCTime, which serves until 2049
-_FIVE = frozenset(
-    (
-        oids.CONTENT_TYPE,
-        oids.MESSAGE_DIGEST,
-        oids.SIGNING_TIME,
-        oids.SIGNING_CERTIFICATE_V2,
-        oids.ALGORITHM_PROTECTION,
-    )
-)
 _ESS_HASHES = {der.oid(oids.SHA256): "sha256", der.oid(oids.SHA384): "sha384", der.oid(oids.SHA512): "sha512"}
 
 
@@ -58,12 +52,13 @@ FOREIGN = Limits(max_bytes=256 * 1024 * 1024, max_certificates=32, exact=False)
 
 
 class Said(NamedTuple):
-    """What the signed attributes say besides the content type."""
+    """What the signed attributes say besides the content type; ``other`` are values by type."""
 
     message_digest: bytes
     signing_time: datetime | None
     certificate_digest: tuple[str, bytes] | None
     protection: bytes | None
+    other: Mapping[str, bytes] = _NONE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,7 +75,18 @@ class Signed:
     digest_algorithm: bytes = field(repr=False)
     signature_algorithm: bytes = field(repr=False)
     attributes: bytes = field(repr=False)
+    #: Values of unsigned attributes by type, in others' messages only: nothing proves them.
+    unsigned: Mapping[str, bytes] = field(repr=False)
+    by_key_id: bool = field(default=False, repr=False)
     exact: bool = True
+
+    @property
+    def other_attributes(self) -> Mapping[str, bytes]:
+        """Values of the signed attributes beyond the five by type, in others' messages only.
+
+        Where a type has several values, one stands encoded after the other.
+        """
+        return self.said.other
 
     @property
     def at(self) -> datetime:
@@ -103,26 +109,46 @@ class Signed:
 
 
 def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
-    """Read a ContentInfo with SignedData.
+    """Read a ContentInfo with SignedData of exactly one signer.
 
     Raises :class:`Refusal` ``der-...``, ``cms-...``, ``too-large`` or ``bad-certificate``.
     """
-    if len(octets) > limits.max_bytes:
-        raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
-    outer = der.Reader(octets)
-    info = outer.enter()
-    outer.done()
-    if info.oid() != oids.SIGNED_DATA:
-        raise Refusal("cms-content-info", "the message is no SignedData")
-    explicit = info.enter(_EXPLICIT_0)
-    info.done()
-    data = explicit.enter()
-    explicit.done()
-    return _signed_data(data, limits)
+    outer, infos = _signed_data(octets, limits)
+    if infos.peek() != der.SEQUENCE:
+        raise Refusal("cms-one-signer", "a message has exactly one signer")
+    info = infos.enter()
+    if infos.pos != infos.end:
+        raise Refusal("cms-one-signer", "a message has exactly one signer")
+    algorithm, signed = _signer_info(info, outer)
+    if outer.digest_algorithms != algorithm:
+        raise Refusal("cms-digest-algorithms", "the message's digest is not its signer's")
+    _check_version(outer, (signed,))
+    return signed
+
+
+def read_signers(octets: bytes, limits: Limits = FOREIGN) -> tuple[Signed, ...]:
+    """Read a ContentInfo with SignedData of one or more signers: each of them with the whole message.
+
+    Raises what :func:`read_signed` does.  Which of them must be good is the caller's word.
+    """
+    outer, infos = _signed_data(octets, limits)
+    found = infos.elements(der.SEQUENCE, MAX_SIGNERS)
+    if not found:
+        raise Refusal("cms-one-signer", "a message has a signer")
+    algorithms = der.Reader(outer.digest_algorithms).elements(der.SEQUENCE, MAX_SIGNERS)
+    for members in (found, algorithms):
+        der.check_order(members)
+    read = [_signer_info(der.Reader(one).enter(), outer) for one in found]
+    # RFC 5652, 5.1 lets more digests be named than are used; nobody needs them
+    if set(algorithms) != {algorithm for algorithm, _signed in read}:
+        raise Refusal("cms-digest-algorithms", "the message's digests are not its signers'")
+    signers = tuple(signed for _algorithm, signed in read)
+    _check_version(outer, signers)
+    return signers
 
 
 class _Outer(NamedTuple):
-    """What a SignedData says besides its one SignerInfo."""
+    """What a SignedData says besides its SignerInfos."""
 
     version: bytes
     digest_algorithms: bytes
@@ -133,8 +159,19 @@ class _Outer(NamedTuple):
     limits: Limits
 
 
-def _signed_data(data: der.Reader, limits: Limits) -> Signed:
-    """SignedData (RFC 5652, 5.1)."""
+def _signed_data(octets: bytes, limits: Limits) -> tuple[_Outer, der.Reader]:
+    """SignedData in a ContentInfo (RFC 5652, 3 and 5.1), and its SignerInfos unread."""
+    if len(octets) > limits.max_bytes:
+        raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
+    whole = der.Reader(octets)
+    info = whole.enter()
+    whole.done()
+    if info.oid() != oids.SIGNED_DATA:
+        raise Refusal("cms-content-info", "the message is no SignedData")
+    explicit = info.enter(_EXPLICIT_0)
+    info.done()
+    data = explicit.enter()
+    explicit.done()
     version = data.content(der.INTEGER)
     algorithms = data.content(der.SET)
     encapsulated = data.enter()
@@ -149,12 +186,14 @@ def _signed_data(data: der.Reader, limits: Limits) -> Signed:
     crls = _crls(data, limits)
     infos = data.enter(der.SET)
     data.done()
-    if infos.peek() != der.SEQUENCE:
-        raise Refusal("cms-one-signer", "a message has exactly one signer")
-    info = infos.enter()
-    if infos.pos != infos.end:
-        raise Refusal("cms-one-signer", "a message has exactly one signer")
-    return _signer_info(info, _Outer(version, algorithms, content_type, content, certificates, crls, limits))
+    return _Outer(version, algorithms, content_type, content, certificates, crls, limits), infos
+
+
+def _check_version(outer: _Outer, signers: tuple[Signed, ...]) -> None:
+    """RFC 5652, 5.1: 3 if a signer is named by key or the content is not id-data, else 1."""
+    third = outer.content_type != oids.DATA or any(signed.by_key_id for signed in signers)
+    if outer.version != (_V3 if third else _V1):
+        raise Refusal("cms-version", "the version does not follow from the content")
 
 
 def _certificates(data: der.Reader, limits: Limits) -> tuple[Certificate, ...]:
@@ -179,31 +218,23 @@ def _crls(data: der.Reader, limits: Limits) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
-    """SignerInfo (RFC 5652, 5.3) in the message ``outer``."""
+def _signer_info(info: der.Reader, outer: _Outer) -> tuple[bytes, Signed]:
+    """SignerInfo (RFC 5652, 5.3) in the message ``outer``, and its digest's AlgorithmIdentifier."""
     exact = outer.limits.exact
     version = info.content(der.INTEGER)
     by_key_id = version == _V3 and not exact
     if version != _V1 and not by_key_id:
         raise Refusal("cms-version", "the signer's version is unknown here")
-    if outer.version != (_V1 if outer.content_type == oids.DATA and not by_key_id else _V3):
-        raise Refusal("cms-version", "the version does not follow from the content")
     signer = info.content(_KEY_ID) if by_key_id else info.element(der.SEQUENCE)
     digest_algorithm = info.element(der.SEQUENCE)
-    if outer.digest_algorithms != digest_algorithm:
-        raise Refusal("cms-digest-algorithms", "the message's digest is not its signer's")
     if info.peek() != _EXPLICIT_0:
         raise Refusal("cms-signed-attributes", "a signature always covers attributes")
     attributes = info.content(_EXPLICIT_0)
     signature_algorithm = info.element(der.SEQUENCE)
     signature = info.content(der.OCTET_STRING)
-    if info.pos != info.end:
-        if exact:
-            raise Refusal("cms-unsigned-attributes", "nothing unsigned stands beside a signature")
-        der.check(info.element(_EXPLICIT_1))
-        info.done()
+    unsigned = _NONE if info.pos == info.end else _unsigned(info, exact=exact)
     certificate = _signer(signer, outer.certificates, by_key_id=by_key_id)
-    return Signed(
+    return digest_algorithm, Signed(
         content_type=outer.content_type,
         content=outer.content,
         certificates=outer.certificates,
@@ -215,8 +246,35 @@ def _signer_info(info: der.Reader, outer: _Outer) -> Signed:
         digest_algorithm=digest_algorithm,
         signature_algorithm=signature_algorithm,
         attributes=attributes,
+        unsigned=unsigned,
+        by_key_id=by_key_id,
         exact=exact,
     )
+
+
+def _unsigned(info: der.Reader, *, exact: bool) -> Mapping[str, bytes]:
+    """Values by type: a type may stand there several times with several values (RFC 5652, 11.4)."""
+    if exact:
+        raise Refusal("cms-unsigned-attributes", "nothing unsigned stands beside a signature")
+    attributes = info.enter(_EXPLICIT_1).elements(der.SEQUENCE, MAX_ATTRIBUTES)
+    info.done()
+    values: dict[str, bytes] = {}
+    for element in attributes:
+        der.check(element)
+        oid, held = _attribute(element)
+        values[oid] = values.get(oid, b"") + b"".join(held)
+    return MappingProxyType(values)
+
+
+def _attribute(element: bytes) -> tuple[str, list[bytes]]:
+    """An Attribute (RFC 5652, 5.3): its type, and its one or more values."""
+    attribute = der.Reader(element).enter()
+    oid = attribute.oid()
+    held = attribute.enter(der.SET).elements(None, MAX_VALUES)
+    attribute.done()
+    if not held:
+        raise Refusal("cms-attribute-values", "an attribute has no value", attribute=oid)
+    return oid, held
 
 
 def _signer(signer: bytes, certificates: tuple[Certificate, ...], *, by_key_id: bool) -> Certificate:
@@ -251,27 +309,27 @@ def _said(attributes: bytes, content_type: str, *, exact: bool) -> Said:
         _value(values, oids.SIGNING_TIME, der.Reader.time),
         _value(values, oids.SIGNING_CERTIFICATE_V2, _own_certificate if exact else _ess_certificate),
         values.get(oids.ALGORITHM_PROTECTION),
+        MappingProxyType({oid: value for oid, value in values.items() if oid not in FIVE}),
     )
 
 
 def _attributes(attributes: bytes, *, exact: bool) -> dict[str, bytes]:
-    """Values by type: in DER's order, each type once with one value; exactly the five when ``exact``."""
-    elements = der.Reader(attributes).elements(der.SEQUENCE, _MAX_ATTRIBUTES)
+    """Values by type: in DER's order, each type once, the five with one value; only those when ``exact``."""
+    elements = der.Reader(attributes).elements(der.SEQUENCE, MAX_ATTRIBUTES)
     der.check_order(elements)
     values: dict[str, bytes] = {}
     for element in elements:
-        attribute = der.Reader(element).enter()
-        oid = attribute.oid()
+        oid, held = _attribute(element)
         if oid in values:
             raise Refusal("cms-attribute-twice", "an attribute occurs twice", attribute=oid)
-        held = attribute.enter(der.SET)
-        attribute.done()
-        values[oid] = held.element()
-        if held.pos != held.end:
-            raise Refusal("cms-attribute-values", "an attribute has more than one value", attribute=oid)
-        if oid not in _FIVE:
-            der.check(values[oid])
-    if exact and values.keys() != _FIVE:
+        if oid in FIVE:
+            if len(held) > 1:
+                raise Refusal("cms-attribute-values", "an attribute has more than one value", attribute=oid)
+        else:
+            der.check(element)
+            der.check_order(held)
+        values[oid] = b"".join(held)
+    if exact and values.keys() != FIVE:
         raise Refusal("cms-signed-attributes", "the signed attributes are not the five that E2S signs")
     if oids.CONTENT_TYPE not in values or oids.MESSAGE_DIGEST not in values:
         raise Refusal("cms-signed-attributes", "the content type or the digest is not signed")
@@ -348,7 +406,7 @@ def _suite(signed: Signed) -> SignatureSuite:
     if signed.said.protection not in {None, protection_of(*algorithms)}:
         raise Refusal("algorithm-substituted", "the algorithms are not those that the signer named")
     if not signed.exact:
-        return foreign_suite(key, *algorithms)
+        return foreign_suite(key, *algorithms, signed.signer_certificate.spki)
     suite = signature_suite_of(key)
     if algorithms != (suite.digest_algorithm, suite.signature_algorithm):
         raise Refusal("algorithm-substituted", "the algorithms are not those of the signer's key")

@@ -29,12 +29,15 @@ from e2s.crypto.suites.session import SESSIONS, SessionSuite
 from e2s.crypto.suites.signature import (
     MAX_RSA_BITS,
     MIN_RSA_BITS,
+    OLD_SIGNATURES,
     SIGNATURES,
     SignatureSuite,
+    check_suite,
     foreign_suite,
     protection_of,
     signature_suite,
     signature_suite_of,
+    signature_suites_of,
 )
 from e2s.crypto.suites.transport import (
     OAEP,
@@ -54,6 +57,7 @@ __all__ = [
     "OAEP_ALGORITHM",
     "OAEP_ALGORITHMS",
     "OLD_SEALINGS",
+    "OLD_SIGNATURES",
     "PKCS1_ALGORITHM",
     "POLICY",
     "SEALINGS",
@@ -69,6 +73,7 @@ __all__ = [
     "SignatureSuite",
     "Transport",
     "check",
+    "check_suite",
     "foreign_suite",
     "foreign_transport",
     "other_info",
@@ -80,5 +85,6 @@ __all__ = [
     "shared_info",
     "signature_suite",
     "signature_suite_of",
+    "signature_suites_of",
     "strongest_common",
 ]

@@ -47,6 +47,7 @@ class OnceSigner:
         """``inner`` is dropped with its key at the first signature."""
         self.certificate = inner.certificate
         self.chain = inner.chain
+        self.suite = inner.suite
         self._inner: Signer | None = inner
 
     def sign(self, data: bytes) -> bytes:

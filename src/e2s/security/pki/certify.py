@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier
 
@@ -19,10 +19,10 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.kinds import PrivateKey, PublicKey, signing
+from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of, signing
 from e2s.crypto.ports import Signer
-from e2s.crypto.suites import signature_suite_of
-from e2s.security.keys.lent import hash_of, lent
+from e2s.crypto.suites import sealing_suite_of, signature_suite_of
+from e2s.security.keys.lent import built, lent
 from e2s.security.pki.names import general_name, subject_of
 from e2s.security.pki.profiles import Profile, Use
 
@@ -51,7 +51,10 @@ class Wish:
             raise Misuse("pan-commit", "the commitment has 32 octets")
         if not self.names and self.subject is None:
             raise Misuse("bad-name", "a certificate names its subject")
-        signature_suite_of(self.public_key)
+        if self.profile.use is Use.AGREE:
+            sealing_suite_of(self.public_key)
+        else:
+            signature_suite_of(self.public_key)
 
     @property
     def distinguished_name(self) -> x509.Name:
@@ -71,16 +74,16 @@ def certify(wish: Wish, issuer: Signer, *, serial: int, at: datetime) -> Certifi
     latest = min(wish.not_after or at + wish.profile.lifetime, issuer.certificate.not_after)
     builder = _builder(wish, serial, at, latest).issuer_name(issuer.certificate.x509.subject)
     builder = builder.add_extension(_authority(issuer.certificate), critical=False)
-    key = lent(issuer)
-    return Certificate.read(builder.sign(key, hash_of(key)).public_bytes(Encoding.DER))
+    made = built(builder, lent(issuer), issuer.suite)
+    return Certificate.read(made.public_bytes(Encoding.DER))
 
 
 def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> Certificate:
     """A self-signed root."""
     latest = wish.not_after or at + wish.profile.lifetime
     builder = _builder(wish, serial, at, latest).issuer_name(wish.distinguished_name)
-    own = signing(key)
-    return Certificate.read(builder.sign(own, hash_of(own)).public_bytes(Encoding.DER))
+    made = built(builder, signing(key), signature_suite_of(key))
+    return Certificate.read(made.public_bytes(Encoding.DER))
 
 
 def revocation_list(
@@ -106,8 +109,7 @@ def revocation_list(
         if flag is not x509.ReasonFlags.unspecified:
             entry = entry.add_extension(x509.CRLReason(flag), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
-    key = lent(issuer)
-    return builder.sign(key, hash_of(key)).public_bytes(Encoding.DER)
+    return built(builder, lent(issuer), issuer.suite).public_bytes(Encoding.DER)
 
 
 def reason_flag(reason: str) -> x509.ReasonFlags:
@@ -127,8 +129,7 @@ def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:
     builder = builder.add_extension(
         x509.SubjectAlternativeName([general_name(n) for n in names]), critical=False
     )
-    own = signing(key)
-    return builder.sign(own, hash_of(own)).public_bytes(Encoding.DER)
+    return built(builder, signing(key), signature_suite_of(key)).public_bytes(Encoding.DER)
 
 
 def read_request(octets: bytes) -> PublicKey:
@@ -144,12 +145,13 @@ def read_request(octets: bytes) -> PublicKey:
         good = parsed.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refusal("bad-request", "the octets are not a request that can be read") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+    if not kind_of(type(key)):
         raise Refusal("bad-request", "the request's key is of an unknown kind")
     if not good:
         raise Refusal("no-possession", "the request is not signed by the key that it names")
-    signature_suite_of(key)
-    return key
+    known = cast(PublicKey, key)
+    signature_suite_of(known)
+    return known
 
 
 def _builder(wish: Wish, serial: int, at: datetime, latest: datetime) -> x509.CertificateBuilder:
@@ -199,7 +201,8 @@ def _subtree(subject: x509.Name) -> x509.NameConstraints:
 def _key_usage(use: Use, key: PublicKey) -> x509.KeyUsage:
     certifies = use is Use.CERTIFY
     agrees = use is Use.AGREE
-    transports = agrees and isinstance(key, rsa.RSAPublicKey)
+    # RSA carries a content key, and so does an encapsulation (RFC 9935, 5)
+    transports = agrees and kind_of(type(key)) in {"rsa", "ml-kem-768", "ml-kem-1024"}
     return x509.KeyUsage(
         digital_signature=use in {Use.SIGN, Use.AUTHENTICATE},
         content_commitment=use is Use.SIGN,

@@ -65,7 +65,7 @@ class CrlIndex:
     this_update: datetime
     next_update: datetime
     revoked: Mapping[int, Revocation] = field(repr=False)
-    algorithm: str
+    algorithm: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
     #: The number of the complete list that a delta list changes; None of a complete list.
@@ -114,7 +114,7 @@ class CrlIndex:
 
     def signed_by(self, issuer: Certificate) -> bool:
         """Whether ``issuer``'s key signed it; metered as ``verify`` each time."""
-        return signatures.good(issuer.public_key, self.algorithm, self.signature, self.tbs)
+        return signatures.good(issuer.public_key, self.algorithm, self.signature, self.tbs, issuer.spki)
 
 
 @lru_cache(maxsize=64)
@@ -162,7 +162,7 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
         this_update=this_update,
         next_update=next_update,
         revoked=revoked,
-        algorithm=der.Reader(algorithm).enter().oid(),
+        algorithm=algorithm,
         signature=signature,
         tbs=tbs,
         base=said.base,

@@ -53,7 +53,7 @@ class Traits:
     subject: bytes = field(repr=False)
     issuer: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
-    algorithm: str
+    algorithm: bytes = field(repr=False)
     signature: bytes | None = field(repr=False)
     ca: bool
     path_length: int | None

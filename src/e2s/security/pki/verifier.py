@@ -207,7 +207,7 @@ def _signed(certificate: Certificate, issuer: Certificate) -> bool:
     claims = traits(certificate)
     if claims.signature is None:
         return False
-    return signatures.good(issuer.public_key, claims.algorithm, claims.signature, claims.tbs)
+    return signatures.good(issuer.public_key, claims.algorithm, claims.signature, claims.tbs, issuer.spki)
 
 
 def _not_signed(certificate: Traits, issuer: Traits) -> Fault:
