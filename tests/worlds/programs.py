@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, PublicFormat, pkcs12
-
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from e2s.crypto.certificates import Certificate
@@ -31,7 +30,7 @@ def run(
     done = subprocess.run(
         [program, *arguments], input=given, capture_output=True, check=False, timeout=60, env=env
     )
-    assert done.returncode in good, done.stderr.decode() + done.stdout.decode(errors="replace")
+    assert done.returncode in good, done.stderr.decode() + done.stdout[:1000].decode(errors="replace")
     return done.stdout
 
 
