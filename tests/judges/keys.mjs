@@ -125,8 +125,9 @@ export function readPss(parameters) {
   return { digest, salt: fields[2] ? fields[2].number : 20 };
 }
 
+// RFC 4055, 2.1: in these parameters the digests are written with NULL.
 export function pssAlgorithm(digest, salt) {
-  const named_ = algorithm(named(DIGEST, digest));
+  const named_ = algorithm(named(DIGEST, digest), nothing);
   return algorithm(
     RSA_PSS,
     sequence(explicit(0, named_), explicit(1, algorithm(MGF1, named_)), explicit(2, integer(salt))),
