@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base.errors import Refusal
@@ -23,6 +24,8 @@ from e2s.crypto.kinds import PublicKey, kind_of
 MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
 
+#: 17 bits in practice; one as long as the modulus makes each verification a hundred times as slow.
+_MAX_EXPONENT_BITS = 64
 #: 160 or 256 bits in practice.
 _KEY_ID_SIZES = range(8, 65)
 
@@ -166,8 +169,11 @@ def _parse(octets: bytes) -> Certificate:
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
     extensions = parsed.extensions
-    if not kind_of(type(key)):
+    kind = kind_of(type(key))
+    if not kind:
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
+    if kind == "rsa" and cast(rsa.RSAPublicKey, key).public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
+        raise Refusal("bad-certificate", "the RSA key's exponent is of absurd size")
     digest = sha256(octets).digest()
     names, dns, ips, ekus, key_id = _claims(extensions)
     return Certificate(
@@ -202,11 +208,11 @@ def _slices(octets: bytes) -> Slices:
     if tbs.integer(20) <= 0:
         raise Refusal("bad-certificate", "the serial number is not positive")
     serial = signed[begin : tbs.pos]
-    tbs.span(der.SEQUENCE)
-    issuer = tbs.element(der.SEQUENCE)
     # RFC 5280, 4.1.1.2: the one inside, which is signed, is the same
     if tbs.element(der.SEQUENCE) != algorithm:
         raise Refusal("bad-certificate", "the certificate names two algorithms")
+    issuer = tbs.element(der.SEQUENCE)
+    tbs.span(der.SEQUENCE)
     subject = tbs.element(der.SEQUENCE)
     spki = tbs.element(der.SEQUENCE)
     # Unused bits would be the same signature under other octets.
