@@ -7,10 +7,10 @@ import contextlib
 import pytest
 
 from e2s.base.errors import Refusal
-from e2s.crypto import cms, oids
+from e2s.crypto import cms, der, oids, suites
 from tests.judges.npm import Refused, judge
 from tests.judges.parties import SIGNING, peer, pkcs8
-from tests.worlds.crypto import AT
+from tests.worlds.crypto import AT, parse, unparse
 
 CONTENT = b"an order of nine resistors"
 ISO = AT.strftime("%Y-%m-%dT%H:%M:%S")
@@ -157,3 +157,44 @@ def test_an_answer_is_of_the_judge():
     """The judge's own refusals are told apart from faults of its program."""
     with pytest.raises(Refused, match="no SignedData"):
         judged(judge().ask("seal", content=b"", contentType=oids.DATA, recipients=[])["cms"])
+
+
+PSS_ALONE = der.sequence(der.oid(oids.RSA_PSS))
+
+
+def for_pss(identifier: bytes) -> dict:
+    """A signer whose certificate and key say that the key is for RSASSA-PSS alone (RFC 4055, 1.2)."""
+    own = peer("rsa")
+    tree = parse(own.certificate.der)
+    tree[0][1][0][1][6][1][0] = parse(identifier)[0]
+    key = parse(pkcs8(own))
+    key[0][1][1] = parse(identifier)[0]
+    return {"certificate": unparse(tree), "key": unparse(key)}
+
+
+def test_a_key_for_pss_alone():
+    octets = theirs({**for_pss(PSS_ALONE), "salt": 32})
+    assert verified(octets).content == CONTENT
+    # the same key under PKCS #1 v1.5, which its certificate does not allow
+    loose = theirs({**for_pss(PSS_ALONE), "key": pkcs8(peer("rsa"))})
+    with pytest.raises(Refusal, match="suite-unknown"):
+        verified(loose)
+    with pytest.raises(Refused):
+        judged(loose)
+
+
+def test_a_key_for_pss_with_one_digest():
+    """RFC 4055, 3.3: a signature's parameters are those of the key, its salt no shorter."""
+    narrow = suites.signature_suite("rsa3072-pss-sha256").signature_algorithm
+    assert verified(theirs({**for_pss(narrow), "salt": 32})).content == CONTENT
+    with pytest.raises(Refusal, match="suite-unknown"):
+        verified(
+            theirs(
+                {
+                    **for_pss(PSS_ALONE),
+                    "certificate": for_pss(narrow)["certificate"],
+                    "digest": "sha512",
+                    "salt": 64,
+                }
+            )
+        )
