@@ -5,6 +5,7 @@ from __future__ import annotations
 from e2s.crypto.cms.compressed import compress, decompress
 from e2s.crypto.cms.normal import normalised
 from e2s.crypto.cms.opening import is_authenticated, open_sealed
+from e2s.crypto.cms.parallel import check_parallel, sign_parallel
 from e2s.crypto.cms.sealing import seal, seal_legacy
 from e2s.crypto.cms.signed import EXACT, FOREIGN, Limits, Signed, check_signature, read_signed, read_signers
 from e2s.crypto.cms.signing import sign
@@ -14,6 +15,7 @@ __all__ = [
     "FOREIGN",
     "Limits",
     "Signed",
+    "check_parallel",
     "check_signature",
     "compress",
     "decompress",
@@ -25,4 +27,5 @@ __all__ = [
     "seal",
     "seal_legacy",
     "sign",
+    "sign_parallel",
 ]

@@ -120,6 +120,8 @@ def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
     if infos.pos != infos.end:
         raise Refusal("cms-one-signer", "a message has exactly one signer")
     algorithm, signed = _signer_info(info, outer)
+    if oids.MULTIPLE_SIGNATURES in signed.other_attributes:
+        raise Refusal("cms-parallel", "the signature names others beside it that are not there")
     if outer.digest_algorithms != algorithm:
         raise Refusal("cms-digest-algorithms", "the message's digest is not its signer's")
     _check_version(outer, (signed,))
@@ -356,8 +358,12 @@ def _octets(reader: der.Reader) -> bytes:
 def _ess_certificate(reader: der.Reader) -> tuple[str, bytes]:
     """Hash name and digest of the first ESSCertIDv2 (RFC 5035, 3)."""
     outer = reader.enter()
-    ids = outer.enter()
-    first = ids.enter()
+    return ess_id(outer.enter())
+
+
+def ess_id(reader: der.Reader) -> tuple[str, bytes]:
+    """Hash name and digest of an ESSCertIDv2; the name is empty for an unknown hash."""
+    first = reader.enter()
     name = "sha256"
     if first.peek() == der.SEQUENCE:
         algorithm = first.enter()
@@ -417,10 +423,14 @@ def _check_certificate(signed: Signed) -> None:
     """The signature must name this very certificate (RFC 5035, 5.4), if it names one."""
     if signed.said.certificate_digest is None:
         return
-    name, named = signed.said.certificate_digest
-    certificate = signed.signer_certificate
+    if not is_named(signed.signer_certificate, signed.said.certificate_digest):
+        raise Refusal("wrong-certificate", "the signature names another certificate")
+
+
+def is_named(certificate: Certificate, by: tuple[str, bytes]) -> bool:
+    """Whether hash name and digest are the certificate's; raises ``suite-unknown`` for no name."""
+    name, named = by
     if not name:
         raise Refusal("suite-unknown", "the certificate is named by an unknown digest")
     digest = certificate.digest if name == "sha256" else hashlib.new(name, certificate.der).digest()
-    if not hmac.compare_digest(digest, named):
-        raise Refusal("wrong-certificate", "the signature names another certificate")
+    return hmac.compare_digest(digest, named)
