@@ -20,6 +20,8 @@ Document: TypeAlias = dict[str, Any]
 MAX_DOCUMENT_BYTES = 128 * 1024
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
+#: Commas and opening brackets of a document that is larger than most: so many values are costly to hold.
+MAX_MARKS = 32 * 1024
 _SHALLOW = 4
 
 
@@ -52,6 +54,8 @@ def decode(octets: bytes, max_bytes: int = MAX_DOCUMENT_BYTES) -> Document:
     """Read canonical octets; raises :class:`Refusal` ``not-canonical`` or ``too-large``."""
     if len(octets) > max_bytes:
         raise Refusal("too-large", "the document is larger than may be read", size=len(octets))
+    if len(octets) > MAX_DOCUMENT_BYTES and sum(map(octets.count, (b",", b"[", b"{"))) > MAX_MARKS:
+        raise Refusal("too-large", "the document holds more values than may be read", size=len(octets))
     known = _quick(octets)
     if known is not None and msgspec.json.encode(known, order="sorted") == octets:
         return known

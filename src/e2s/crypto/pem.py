@@ -10,7 +10,9 @@ from e2s.base.errors import Refusal
 
 _LABELS = rb"CMS|PKCS7"
 _BLOCK = re.compile(
-    rb"\s*-----BEGIN (" + _LABELS + rb")-----[\r\n]+([A-Za-z0-9+/=\r\n]*)-----END \1-----\s*", re.ASCII
+    # possessive throughout: nothing is tried twice, however the lines are broken
+    rb"\s*+-----BEGIN (" + _LABELS + rb")-----[\r\n]([A-Za-z0-9+/=\r\n]*+)-----END \1-----\s*+",
+    re.ASCII,
 )
 _BEGIN = re.compile(rb"\s*-----BEGIN ")
 _WIDTH = 64

@@ -20,6 +20,8 @@ TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}", re.ASCII)
 #: The columns of an item file, in its order.
 COLUMNS = ("sku", "text", "class", "price", "vatRate", "unit", "keywords")
 MAX_TEXT = 200
+#: No value is longer before it is tidied: the normal form of many marks in a row is slow to find.
+_MAX_RAW = 2000
 MAX_KEYWORDS = 300
 MAX_UNIT = 20
 MAX_ITEMS = 100_000
@@ -40,6 +42,8 @@ class Item:
     @classmethod
     def read(cls, row: Sequence[str]) -> Item:
         """An item from values ordered as :data:`COLUMNS`; raises :class:`Refusal` of the column's rule."""
+        if any(len(value) > _MAX_RAW for value in row):
+            raise Refusal("bad-text", f"a value has at most {_MAX_RAW} characters")
         sku, words, kind, price, vat_rate, unit, keywords = (_tidy(value) for value in row)
         if not TOKEN.fullmatch(sku):
             raise Refusal("bad-sku", "an SKU is at most 64 letters, digits and . _ : + -")

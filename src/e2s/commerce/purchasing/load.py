@@ -22,6 +22,7 @@ MAX_FILE_BYTES = 1024 * 1024
 #: Words deflate to a tenth; more than this is no catalogue, and a small file may not cost its reader much.
 MAX_RATIO = 64
 _ALWAYS_BYTES = 64 * 1024
+_PIECE_BYTES = 16 * 1024
 
 
 def read_csv(octets: bytes) -> list[Item]:
@@ -102,7 +103,11 @@ def write_items(items: Iterable[Item]) -> bytes:
     writer.writerows(item.row() for item in sorted(items, key=lambda item: (item.kind, item.sku)))
     words = out.getvalue().encode()
     octets = zlib.compress(words, 9)
-    if len(octets) > MAX_FILE_BYTES or len(words) > _most_words(octets):
+    try:
+        fits = len(octets) <= MAX_FILE_BYTES and _inflated(octets) == words
+    except Refusal:
+        fits = False
+    if not fits:
         raise Refusal("too-large", "the catalogue is larger than one version may be", size=len(octets))
     return octets
 
@@ -111,16 +116,28 @@ def read_items(octets: bytes) -> list[Item]:
     """The items of an item file; raises :class:`Refusal` ``bad-item-file`` or what its CSV breaks."""
     if len(octets) > MAX_FILE_BYTES:
         raise Refusal("too-large", "the item file is larger than may be read", size=len(octets))
+    return read_csv(_inflated(octets))
+
+
+def _inflated(octets: bytes) -> bytes:
+    """The words of an item file, piece by piece: a bomb is known by what its first pieces become."""
     inflater = zlib.decompressobj()
+    words: list[bytes] = []
+    size = 0
     try:
-        words = inflater.decompress(octets, _most_words(octets))
+        for at in range(0, len(octets), _PIECE_BYTES):
+            most = _most_words(at + _PIECE_BYTES)
+            words.append(inflater.decompress(octets[at : at + _PIECE_BYTES], most - size + 1))
+            size += len(words[-1])
+            if size > most or inflater.unconsumed_tail:
+                raise Refusal("bad-item-file", "the item file inflates to more than a catalogue does")
     except zlib.error as error:
         raise Refusal("bad-item-file", "the item file is damaged") from error
     if not inflater.eof or inflater.unused_data:
-        raise Refusal("bad-item-file", "the item file is cut short, too large, or goes on after its end")
-    return read_csv(words)
+        raise Refusal("bad-item-file", "the item file is cut short, or goes on after its end")
+    return b"".join(words)
 
 
-def _most_words(octets: bytes) -> int:
-    """How much an item file of these octets may inflate to."""
-    return min(MAX_CSV_BYTES, max(_ALWAYS_BYTES, MAX_RATIO * len(octets)))
+def _most_words(size: int) -> int:
+    """How much an item file may inflate to, or the first ``size`` octets of one."""
+    return min(MAX_CSV_BYTES, max(_ALWAYS_BYTES, MAX_RATIO * size))

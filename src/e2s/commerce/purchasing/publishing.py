@@ -6,6 +6,7 @@ the key handler, the catalogue's (figure 6.5).  A version is intended, signed, k
 
 from __future__ import annotations
 
+import re
 import threading
 import tomllib
 import zlib
@@ -35,6 +36,8 @@ from e2s.security.keys.key_handler import AskLink, KeyClient
 
 KEY = "catalogue"
 MAX_CONTRACTS_BYTES = 1024 * 1024
+#: Keys of many dotted parts, bare or quoted: the TOML reader's work grows with the square of their number.
+_DOTTED = re.compile(rb"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}""", re.ASCII)
 STANDS = timedelta(days=365)
 TABLES = sa.MetaData()
 OUTBOX = Outbox(outbox_table(TABLES))
@@ -64,10 +67,12 @@ def read_contracts(octets: bytes) -> list[Contract]:
     """
     if len(octets) > MAX_CONTRACTS_BYTES:
         raise Refusal("too-large", "the file is larger than may be read", size=len(octets))
+    if _DOTTED.search(octets):
+        raise Refusal("bad-contracts", "a key has more dotted parts than are read")
     try:
         read = tomllib.loads(octets.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Refusal("bad-contracts", f"the file is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number without end
+        raise Refusal("bad-contracts", f"the file is not TOML: {str(error)[:200]}") from error
     entries = read.pop("contract", [])
     if read or not isinstance(entries, list):
         raise Refusal("bad-contracts", "the file holds [[contract]] entries and nothing else")

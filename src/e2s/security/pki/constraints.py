@@ -18,6 +18,9 @@ from e2s.security.pki.traits import alternative_names
 #: A name as (form, value); a mail address of the subject need not be a well-formed one.
 _Name: TypeAlias = tuple[type, object]
 
+#: How often a name is held against a subtree at most: both may come from strangers, thousands at a time.
+MAX_COMPARED = 20_000
+
 _FORMS = (
     x509.DirectoryName,
     x509.DNSName,
@@ -37,6 +40,8 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
         names = _names(certificate)
     except (ValueError, TypeError):
         return "a subject that cannot be read, where names are constrained"
+    if len(names) * (len(permitted) + len(excluded)) > MAX_COMPARED:
+        return "more names and subtrees than are compared"
     for form, value in names:
         rivals = [tree.value for tree in permitted if type(tree) is form]
         barred = [tree.value for tree in excluded if type(tree) is form]
