@@ -16,7 +16,8 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.attributes import MAX_ATTRIBUTES, MAX_VALUES
-from e2s.crypto.cms.signed import MAX_SIGNERS, Signed, check_signature, ess_id, is_named
+from e2s.crypto.cms.said import ess_id
+from e2s.crypto.cms.signed import MAX_SIGNERS, Signed, check_signature, is_named
 from e2s.crypto.cms.signing import Template, signed_of, signer_info, template_of, wrapped
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SignatureSuite
