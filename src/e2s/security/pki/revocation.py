@@ -6,7 +6,7 @@ together they must answer for every reason.  What stays open is *unknown*, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import cast
@@ -16,6 +16,7 @@ from e2s.base.instants import format_instant
 from e2s.security.pki.crls import HELD, REMOVED, CrlIndex, Revocation
 from e2s.security.pki.distribution import ALL_REASONS, WHOLE, Point
 from e2s.security.pki.name_forms import Form
+from e2s.security.pki.ocsp import Single
 from e2s.security.pki.rules import Fault, Path
 from e2s.security.pki.traits import Traits
 
@@ -24,6 +25,9 @@ SignerOf = Callable[[CrlIndex, Traits], Traits | None]
 
 #: The point that every certificate has: its issuer's own list.
 ISSUERS_OWN = Point()
+
+#: Gives what proven OCSP answers say of a certificate by its issuer.
+SinglesOf = Callable[[Traits, Traits], Iterable[Single]]
 
 
 class Lists:
@@ -62,10 +66,13 @@ def lists_of(octets: tuple[bytes, ...]) -> Lists:
 class Inquiry:
     """The status of certificates at one instant, over the lists at hand."""
 
-    __slots__ = ("_at", "_lists", "_signer_of", "_used")
+    __slots__ = ("_at", "_lists", "_signer_of", "_singles_of", "_used")
 
-    def __init__(self, lists: Lists, at: datetime, signer_of: SignerOf) -> None:
-        """``signer_of`` proves a list's signature."""
+    def __init__(
+        self, lists: Lists, at: datetime, signer_of: SignerOf, singles_of: SinglesOf | None = None
+    ) -> None:
+        """``signer_of`` proves a list's signature; ``singles_of`` gives what OCSP answers say."""
+        self._singles_of = singles_of
         self._at = at
         self._signer_of = signer_of
         self._lists = lists
@@ -85,7 +92,21 @@ class Inquiry:
         return None
 
     def _fault(self, certificate: Traits, issuer: Traits) -> Fault | None:
-        """The status of one certificate."""
+        """The status of one certificate: lists and OCSP answers together, any of which may revoke it."""
+        listed = self._listed(certificate, issuer)
+        if self._singles_of is None or (listed is not None and listed.rule == "revoked"):
+            return listed
+        good = False
+        for single in self._singles_of(certificate, issuer):
+            revocation = single.revocation
+            past = revocation is not None and revocation.at <= self._at
+            if revocation is not None and past and (revocation.reason != HELD or single.fresh(self._at)):
+                return _revoked(certificate, revocation)
+            good = good or (single.status == "good" and single.fresh(self._at))
+        return None if good else listed
+
+    def _listed(self, certificate: Traits, issuer: Traits) -> Fault | None:
+        """What the lists say."""
         own = certificate.issuer_form
         if own in self._lists.plain and not certificate.points_der:
             return self._plainly(certificate, issuer, self._lists.plain[own])

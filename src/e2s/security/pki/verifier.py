@@ -16,6 +16,7 @@ from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
 from e2s.security.pki.crls import CrlIndex
+from e2s.security.pki.ocsp import Answer, Single, is_delegated, is_unchecked
 from e2s.security.pki.revocation import Inquiry, Lists, lists_of
 from e2s.security.pki.rules import NOTHING_WANTED, Fault, Path, Wanted, fault_of, policies_of
 from e2s.security.pki.traits import Traits, traits
@@ -24,6 +25,8 @@ from e2s.security.pki.verdict import Verdict
 MAX_UNTRUSTED = 64
 MAX_PATH = 8
 MAX_TRIED = 64
+MAX_ANSWERS = 64
+MAX_RESPONDERS = 4
 
 
 class Verifier:
@@ -48,16 +51,18 @@ class Verifier:
         name: str | None,
         require_revocation: bool = True,
         wanted: Wanted = NOTHING_WANTED,
+        ocsp: Sequence[bytes] = (),
     ) -> Verdict:
         """Decide whether ``certificate`` may act for ``purpose`` (EKU) as ``name`` (URI, DNS, IP) at ``at``.
 
         ``at`` may lie in the past: a certificate revoked after it is still good at it, provided that a CRL
-        fresh at that instant is among ``crls``.  ``wanted`` says which policies are acceptable.  Never
-        raises for what a peer sent: that is a verdict.
+        fresh at that instant is among ``crls``, or an OCSP answer among ``ocsp``.  ``wanted`` says which
+        policies are acceptable.  Never raises for what a peer sent: that is a verdict.
         """
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
-        asked = _Asked(untrusted, lists_of(tuple(crls)), at, revocation=require_revocation)
+        lists, answers = lists_of(tuple(crls)), _answers(ocsp) if ocsp else ()
+        asked = _Asked(untrusted, lists, answers, at, revocation=require_revocation)
         try:
             return self._judge(certificate, asked, purpose, name, wanted)
         except Refusal as refusal:
@@ -138,7 +143,13 @@ class Verifier:
                 return issuer
             return self._other_signer(crl, issuer, path[-1], asked)
 
-        inquiry = Inquiry(asked.lists, asked.at, signer_of)
+        def singles_of(certificate: Traits, issuer: Traits) -> Iterator[Single]:
+            for answer in asked.answers:
+                single = answer.single(certificate, issuer)
+                if single is not None and self._answered(answer, issuer, path[-1], asked):
+                    yield single
+
+        inquiry = Inquiry(asked.lists, asked.at, signer_of, singles_of if asked.answers else None)
         fault = inquiry.fault(path)
         return inquiry.used, fault
 
@@ -153,6 +164,25 @@ class Verifier:
             if candidate is anchor or self._stands(certificate, anchor, asked):
                 return candidate
         return None
+
+    def _answered(self, answer: Answer, issuer: Traits, anchor: Traits, asked: _Asked) -> bool:
+        """Whether the issuer, or a responder that it delegated, signed the answer (RFC 6960, 4.2.2.2)."""
+        by_issuer = issuer.certificate
+        if answer.by(by_issuer) and signatures.good(
+            by_issuer.public_key, answer.algorithm, answer.signature, answer.tbs
+        ):
+            return True
+        for responder in answer.certificates[:MAX_RESPONDERS]:
+            if (
+                answer.by(responder)
+                and is_delegated(responder, by_issuer)
+                and responder.not_before <= asked.at <= responder.not_after
+                and self._signed(responder, by_issuer)
+                and signatures.good(responder.public_key, answer.algorithm, answer.signature, answer.tbs)
+                and (is_unchecked(responder) or self._stands(responder, anchor, asked))
+            ):
+                return True
+        return False
 
     def _stands(self, certificate: Certificate, anchor: Traits, asked: _Asked) -> bool:
         """Whether a CRL's signer is itself good; one may answer for itself."""
@@ -171,6 +201,7 @@ class _Asked:
 
     untrusted: Sequence[Certificate]
     lists: Lists
+    answers: tuple[Answer, ...]
     at: datetime
     revocation: bool
     signers: dict[bytes, bool] = field(default_factory=dict)
@@ -200,6 +231,17 @@ def _by_subject(
         if link not in links and certificate.digest not in known:
             links.append(link)
     return found
+
+
+def _answers(octets: Sequence[bytes]) -> tuple[Answer, ...]:
+    """The OCSP answers that can be read; one that cannot speaks for nobody."""
+    found: list[Answer] = []
+    for one in octets[:MAX_ANSWERS]:
+        try:
+            found.append(Answer.read(one))
+        except Refusal:
+            continue
+    return tuple(found)
 
 
 def _signed(certificate: Certificate, issuer: Certificate) -> bool:
