@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "manager": ("e2s.cli.manager", "", "Set limits and check statements as purchasing manager."),
     "evidence": ("e2s.cli.evidence", "", "Show and verify evidence bundles off-line."),
     "audit": ("e2s.cli.audit", "", "Show and verify a party's audit log."),
+    "pki": ("e2s.cli.pki", "", "Judge certificates: path, revocation, policies, purpose and name."),
     "cms": ("e2s.cli.cms", "", "Sign, verify, encrypt and decrypt CMS messages."),
 }
 

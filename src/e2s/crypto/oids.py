@@ -110,6 +110,7 @@ ML_KEM_1024: Final = "2.16.840.1.101.3.4.4.3"
 # Extended key usages (RFC 5280, 4.2.1.12)
 EKU_SERVER: Final = "1.3.6.1.5.5.7.3.1"
 EKU_CLIENT: Final = "1.3.6.1.5.5.7.3.2"
+EKU_CODE: Final = "1.3.6.1.5.5.7.3.3"
 EKU_EMAIL: Final = "1.3.6.1.5.5.7.3.4"
 EKU_TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
 EKU_OCSP: Final = "1.3.6.1.5.5.7.3.9"

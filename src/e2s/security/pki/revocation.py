@@ -26,6 +26,9 @@ SignerOf = Callable[[CrlIndex, Traits], Traits | None]
 #: The point that every certificate has: its issuer's own list.
 ISSUERS_OWN = Point()
 
+#: The rule that is broken where nothing at hand tells a certificate's status.
+UNKNOWN = "revocation-unknown"
+
 #: Gives what proven OCSP answers say of a certificate by its issuer.
 SinglesOf = Callable[[Traits, Traits], Iterable[Single]]
 
@@ -56,6 +59,10 @@ class Lists:
             if not self.deltas and all(crl.scope is WHOLE for crl in lists)
         }
 
+    def __bool__(self) -> bool:
+        """Whether there is any list."""
+        return bool(self.complete or self.deltas)
+
 
 @lru_cache(maxsize=64)
 def lists_of(octets: tuple[bytes, ...]) -> Lists:
@@ -66,13 +73,23 @@ def lists_of(octets: tuple[bytes, ...]) -> Lists:
 class Inquiry:
     """The status of certificates at one instant, over the lists at hand."""
 
-    __slots__ = ("_at", "_lists", "_signer_of", "_singles_of", "_used")
+    __slots__ = ("_at", "_lists", "_required", "_signer_of", "_singles_of", "_used")
 
     def __init__(
-        self, lists: Lists, at: datetime, signer_of: SignerOf, singles_of: SinglesOf | None = None
+        self,
+        lists: Lists,
+        at: datetime,
+        signer_of: SignerOf,
+        singles_of: SinglesOf | None = None,
+        *,
+        required: bool = True,
     ) -> None:
-        """``signer_of`` proves a list's signature; ``singles_of`` gives what OCSP answers say."""
+        """``signer_of`` proves a list's signature; ``singles_of`` gives what OCSP answers say.
+
+        Unless ``required``, what is not known is no fault.
+        """
         self._singles_of = singles_of
+        self._required = required
         self._at = at
         self._signer_of = signer_of
         self._lists = lists
@@ -87,7 +104,7 @@ class Inquiry:
         """The first certificate below the anchor that is revoked or of unknown status, from the top."""
         for place in range(len(path) - 2, -1, -1):
             fault = self._fault(path[place], path[place + 1])
-            if fault is not None:
+            if fault is not None and (self._required or fault.rule != UNKNOWN):
                 return fault
         return None
 
@@ -195,8 +212,8 @@ def _revoked(certificate: Traits, revocation: Revocation) -> Fault:
 
 def _unknown(certificate: Traits, issuer: Traits, *, partly: bool) -> Fault:
     if not (partly or issuer.may("crl_sign")):
-        return Fault("revocation-unknown", "the issuer may not sign CRLs (6.3.3 f)", issuer.certificate)
+        return Fault(UNKNOWN, "the issuer may not sign CRLs (6.3.3 f)", issuer.certificate)
     reason = "no CRL of the issuer is fresh at that instant (6.3.3)"
     if partly:
         reason = "the CRLs at hand do not answer for every reason (6.3.3)"
-    return Fault("revocation-unknown", reason, certificate.certificate)
+    return Fault(UNKNOWN, reason, certificate.certificate)

@@ -57,12 +57,13 @@ class Verifier:
 
         ``at`` may lie in the past: a certificate revoked after it is still good at it, provided that a CRL
         fresh at that instant is among ``crls``, or an OCSP answer among ``ocsp``.  ``wanted`` says which
-        policies are acceptable.  Never raises for what a peer sent: that is a verdict.
+        policies are acceptable.  Without ``require_revocation`` lists and answers may still revoke, and what
+        they do not tell is no fault.  Never raises for what a peer sent: that is a verdict.
         """
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
         lists, answers = lists_of(tuple(crls)), _answers(ocsp) if ocsp else ()
-        asked = _Asked(untrusted, lists, answers, at, revocation=require_revocation)
+        asked = _Asked(untrusted, lists, answers, at, required=require_revocation)
         try:
             return self._judge(certificate, asked, purpose, name, wanted)
         except Refusal as refusal:
@@ -81,7 +82,7 @@ class Verifier:
             fault = broken or fault_of(path, at=asked.at, purpose=purpose, name=name)
             if fault is None:
                 policies, fault = policies_of(path, wanted)
-            if fault is None and asked.revocation:
+            if fault is None and (asked.required or asked.lists or asked.answers):
                 used, fault = self._revocation(path, asked)
             if fault is None:
                 return Verdict(
@@ -149,7 +150,9 @@ class Verifier:
                 if single is not None and self._answered(answer, issuer, path[-1], asked):
                     yield single
 
-        inquiry = Inquiry(asked.lists, asked.at, signer_of, singles_of if asked.answers else None)
+        inquiry = Inquiry(
+            asked.lists, asked.at, signer_of, singles_of if asked.answers else None, required=asked.required
+        )
         fault = inquiry.fault(path)
         return inquiry.used, fault
 
@@ -203,7 +206,7 @@ class _Asked:
     lists: Lists
     answers: tuple[Answer, ...]
     at: datetime
-    revocation: bool
+    required: bool
     signers: dict[bytes, bool] = field(default_factory=dict)
 
 

@@ -1,0 +1,44 @@
+"""Files that commands read: bounded, and each fault with the file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from e2s.base.errors import Misuse, Refusal
+from e2s.crypto.certificates import Certificate, read_certificates
+
+MAX_BYTES = 256 * 1024 * 1024
+
+
+def read(path: Path) -> bytes:
+    """The file's octets; raises ``Misuse`` ``no-such-file``, ``Refusal`` ``too-large``."""
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Misuse("no-such-file", "the file cannot be read", file=str(path), why=error.strerror) from error
+    if len(octets) > MAX_BYTES:
+        raise Refusal("too-large", "the file is larger than may be read", file=str(path))
+    return octets
+
+
+def certificates(path: Path) -> tuple[Certificate, ...]:
+    """All certificates of a PEM file, or the one of a DER file; raises ``bad-certificate``."""
+    found = read_certificates(read(path))
+    if not found:
+        raise Refusal("bad-certificate", "the file holds no certificate", file=str(path))
+    return found
+
+
+def crl(path: Path) -> bytes:
+    """A CRL's DER, from DER or PEM; raises ``bad-crl``."""
+    octets = read(path)
+    try:
+        if octets.lstrip().startswith(b"-----BEGIN"):
+            return x509.load_pem_x509_crl(octets).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise Refusal("bad-crl", "the file is no CRL", file=str(path)) from error
+    return octets
