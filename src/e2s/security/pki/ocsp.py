@@ -66,7 +66,7 @@ class Answer:
     by_key: bool
     singles: tuple[Single, ...]
     certificates: tuple[Certificate, ...]
-    algorithm: str
+    algorithm: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
 
@@ -134,7 +134,7 @@ def _read(octets: bytes) -> Answer:
             certificates=tuple(
                 Certificate.read(one.public_bytes(Encoding.DER)) for one in response.certificates
             ),
-            algorithm=response.signature_algorithm_oid.dotted_string,
+            algorithm=_algorithm(octets),
             signature=response.signature,
             tbs=response.tbs_response_bytes,
         )
@@ -142,6 +142,17 @@ def _read(octets: bytes) -> Answer:
         if isinstance(error, Refusal) and error.rule == "bad-ocsp":
             raise
         raise Refusal("bad-ocsp", "the octets are not an OCSP answer that can be read") from error
+
+
+def _algorithm(octets: bytes) -> bytes:
+    """The AlgorithmIdentifier of a BasicOCSPResponse's signature, whole (4.2.1)."""
+    response = der.Reader(octets).enter()
+    response.element(der.ENUMERATED)
+    held = response.enter(0xA0).enter()
+    held.oid()
+    basic = der.Reader(held.content(der.OCTET_STRING)).enter()
+    basic.element(der.SEQUENCE)
+    return basic.element(der.SEQUENCE)
 
 
 def _single(one: ocsp.OCSPSingleResponse) -> Single:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
+from e2s.security.pki.anchors import Anchor, anchor_of
 from e2s.security.pki.crls import CrlIndex
 from e2s.security.pki.ocsp import Answer, Single, is_delegated, is_unchecked
 from e2s.security.pki.revocation import Inquiry, Lists, lists_of
@@ -32,9 +33,11 @@ MAX_RESPONDERS = 4
 class Verifier:
     """Judges certificates under fixed anchors; safe to share among threads."""
 
-    def __init__(self, anchors: Sequence[Certificate], *, kept: int = 4096) -> None:
+    def __init__(self, anchors: Sequence[Certificate | Anchor], *, kept: int = 4096) -> None:
         """``anchors``: the roots trusted here; ``kept``: how many signature results are remembered."""
-        self.anchors = tuple(anchors)
+        trusted = tuple(anchor_of(given) for given in anchors)
+        self.anchors = tuple(anchor.certificate for anchor in trusted)
+        self._limited = {anchor.certificate.digest: anchor for anchor in trusted if anchor.limited}
         self._roots = {anchor.digest: traits(anchor) for anchor in self.anchors}
         self._by_subject = _by_subject(self.anchors, {})
         self._signed = lru_cache(maxsize=kept)(_signed)
@@ -80,8 +83,11 @@ class Verifier:
             used: tuple[bytes, ...] = ()
             policies: frozenset[str] = frozenset()
             fault = broken or fault_of(path, at=asked.at, purpose=purpose, name=name)
+            limits = self._limited.get(path[-1].certificate.digest) if self._limited else None
+            if fault is None and limits is not None:
+                fault = limits.fault(path, purpose)
             if fault is None:
-                policies, fault = policies_of(path, wanted)
+                policies, fault = policies_of(path, limits.narrowed(wanted) if limits else wanted)
             if fault is None and (asked.required or asked.lists or asked.answers):
                 used, fault = self._revocation(path, asked)
             if fault is None:
