@@ -1,5 +1,7 @@
 """A CRL is read once into a dictionary by serial; it speaks only when well signed and fresh.
 
+Its entries are read when they are first asked for, which is after its signature was checked.
+
 A list with a critical extension that is not processed here is no list (RFC 5280, 5.2 and 6.3.3): the
 certificate's status then stays unknown, which refuses it.  Which certificates a list covers, and whether it
 only changes another, is read with it.
@@ -64,15 +66,40 @@ class CrlIndex:
     number: int
     this_update: datetime
     next_update: datetime
-    revoked: Mapping[int, Revocation] = field(repr=False)
+    #: The revoked certificates as they stand in the list, DER.
+    entries: bytes = field(repr=False)
     algorithm: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     tbs: bytes = field(repr=False)
     #: The number of the complete list that a delta list changes; None of a complete list.
     base: int | None = None
     scope: Scope = WHOLE
-    #: Of an indirect list: entries for certificates of other issuers.
-    foreign: Mapping[tuple[Form, int], Revocation] = field(default_factory=dict, repr=False)
+
+    @property
+    def revoked(self) -> Mapping[int, Revocation]:
+        """Its issuer's revoked certificates, by serial; raises :class:`Refusal` ``bad-crl``."""
+        return self._read_entries[0]
+
+    @property
+    def foreign(self) -> Mapping[tuple[Form, int], Revocation]:
+        """Of an indirect list: entries for certificates of other issuers; raises as :attr:`revoked`."""
+        return self._read_entries[1]
+
+    @cached_property
+    def readable(self) -> bool:
+        """Whether all its entries can be read; one that has another is no list."""
+        try:
+            return bool(self._read_entries)
+        except Refusal:
+            return False
+
+    @cached_property
+    def _read_entries(self) -> tuple[_Own, _Foreign]:
+        """The entries, read when first asked for: a list that nobody signed costs its reader little."""
+        try:
+            return _entries(der.Reader(self.entries), self.scope, form_of(self.issuer))
+        except Refusal as refusal:
+            raise _unreadable(refusal) from refusal
 
     @cached_property
     def issuer_form(self) -> Form:
@@ -113,8 +140,9 @@ class CrlIndex:
         return wanted is None or key_id is None or wanted == key_id
 
     def signed_by(self, issuer: Certificate) -> bool:
-        """Whether ``issuer``'s key signed it; metered as ``verify`` each time."""
-        return signatures.good(issuer.public_key, self.algorithm, self.signature, self.tbs, issuer.spki)
+        """Whether ``issuer``'s key signed it and all of it can be read; metered as ``verify`` each time."""
+        good = signatures.good(issuer.public_key, self.algorithm, self.signature, self.tbs, issuer.spki)
+        return good and self.readable
 
 
 @lru_cache(maxsize=64)
@@ -132,11 +160,14 @@ def _read(octets: bytes) -> CrlIndex:
             raise Refusal("bad-crl", "the signature is not whole octets")
         return _list(octets, tbs, algorithm, signature[1:])
     except Refusal as refusal:
-        if refusal.rule == "bad-crl":
-            raise
-        raise Refusal(
-            "bad-crl", "the octets are not a CRL that can be read", because=refusal.rule
-        ) from refusal
+        raise _unreadable(refusal) from refusal
+
+
+def _unreadable(refusal: Refusal) -> Refusal:
+    """The one rule for all that is wrong with a CRL's form."""
+    if refusal.rule == "bad-crl":
+        return refusal
+    return Refusal("bad-crl", "the octets are not a CRL that can be read", because=refusal.rule)
 
 
 def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlIndex:
@@ -149,11 +180,10 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
     if reader.peek() not in {der.UTC_TIME, der.GENERALIZED_TIME}:
         raise Refusal("bad-crl", "a CRL without nextUpdate never ends (5.1.2.5)")
     next_update = reader.time()
-    held = reader.enter() if reader.peek() == der.SEQUENCE else None
+    entries = reader.content(der.SEQUENCE) if reader.peek() == der.SEQUENCE else b""
     said = _extensions(reader)
     reader.done()
     scope = read_scope(said.scope) if said.scope is not None else WHOLE
-    revoked, foreign = _entries(held, scope, form_of(issuer)) if held is not None else ({}, {})
     return CrlIndex(
         der=octets,
         issuer=issuer,
@@ -161,13 +191,12 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
         number=said.number,
         this_update=this_update,
         next_update=next_update,
-        revoked=revoked,
+        entries=entries,
         algorithm=algorithm,
         signature=signature,
         tbs=tbs,
         base=said.base,
         scope=scope,
-        foreign=foreign,
     )
 
 
