@@ -25,7 +25,7 @@ from e2s.security.pki.verdict import Verdict
 
 MAX_UNTRUSTED = 64
 MAX_PATH = 8
-MAX_TRIED = 64
+MAX_TRIED = 32
 MAX_ANSWERS = 64
 MAX_RESPONDERS = 4
 
