@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
-from e2s.crypto.cms.sealing import BLOCK, NONCE_SIZE, TAG_SIZE, associated
-from e2s.crypto.cms.unwrapping import content_key, find_recipient
+from e2s.crypto.cms.frames import BLOCK, NONCE_SIZE, TAG_SIZE, associated
+from e2s.crypto.cms.unwrapping import content_key, find_recipient, key_or_none
 from e2s.crypto.cms.usual import read_usual
 from e2s.crypto.ports import Opener
 
@@ -51,10 +51,9 @@ def open_sealed(
         raise Refusal("too-large", "the envelope is larger than may be read", size=len(octets))
     usual = read_usual(octets, opener.certificate)
     if usual is not None:
-        encrypted = Encrypted(usual.content_type, 32, usual.nonce)
-        sealed = b"".join((memoryview(octets)[usual.start : usual.stop], usual.tag))
-        key = content_key(usual.recipient, opener, encrypted.key_size)
-        return encrypted.content_type, _decrypted(sealed, encrypted, associated(usual.content_type), key)
+        content_type, nonce = usual.content_type, usual.nonce
+        key = key_or_none(usual.form.key, 32, octets, opener)
+        return content_type, _decrypted(usual.sealed(octets), nonce, associated(content_type), key)
     outer = der.Reader(octets)
     info = outer.enter()
     outer.done()
@@ -90,13 +89,13 @@ def _open_authenticated(data: der.Reader, opener: Opener, *, foreign: bool) -> t
     check_tag(tag)
     sealed = b"".join((memoryview(data.data)[start:stop], tag))
     key = content_key(recipient, opener, encrypted.key_size, foreign=foreign)
-    return encrypted.content_type, _decrypted(sealed, encrypted, authenticated, key)
+    return encrypted.content_type, _decrypted(sealed, encrypted.nonce, authenticated, key)
 
 
-def _decrypted(sealed: bytes, encrypted: Encrypted, authenticated: bytes | None, key: bytes | None) -> bytes:
+def _decrypted(sealed: bytes, nonce: bytes, authenticated: bytes | None, key: bytes | None) -> bytes:
     """The content of ciphertext and tag; raises the one refusal where there is no ``key`` too."""
     try:
-        content = AESGCM(key or _NO_KEY[: encrypted.key_size]).decrypt(encrypted.nonce, sealed, authenticated)
+        content = AESGCM(key or _NO_KEY).decrypt(nonce, sealed, authenticated)
     except InvalidTag:
         raise unopened() from None
     if key is None:

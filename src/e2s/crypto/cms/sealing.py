@@ -1,33 +1,22 @@
 """What is sealed opens for its recipients only, whatever kind of key each has.
 
 AuthEnvelopedData (RFC 5083) with AES-256-GCM (RFC 5084); for old peers EnvelopedData with AES-256-CBC, of
-which nothing shows whether it was altered.  A frame is all that stands before (in parts, to
-be joined once) and after the ciphertext.
+which nothing shows whether it was altered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms.attributes import attribute
-from e2s.crypto.cms.wrapping import KEY_SIZE, OTHER, Random, chosen, recipient_infos
+from e2s.crypto.cms.frames import BLOCK, NONCE_SIZE, TAG_SIZE, associated, frame, old_frame
+from e2s.crypto.cms.usual import usual_form, write_usual
+from e2s.crypto.cms.wrapping import KEY_SIZE, Random, chosen, recipient_infos, wrapped
 from e2s.crypto.suites import OLD_SEALINGS
-
-NONCE_SIZE: Final = 12
-TAG_SIZE: Final = 16
-BLOCK: Final = 16
-
-_TAG_HEADER = der.header(der.OCTET_STRING, TAG_SIZE)
-_AUTH_ENVELOPED = der.oid(oids.AUTH_ENVELOPED_DATA)
-_ENVELOPED = der.oid(oids.ENVELOPED_DATA)
 
 
 def seal(
@@ -46,16 +35,19 @@ def seal(
     ``mixed-suites``, :class:`Refusal` ``suite-unknown``.
     """
     targets = chosen(recipients, suites)
-    key = random(KEY_SIZE)
+    drawn = random(KEY_SIZE + BLOCK)
+    key = drawn[:KEY_SIZE]
     if targets[0].suite.old:
-        iv = random(BLOCK)
+        iv = drawn[KEY_SIZE:]
         padder = PKCS7(8 * BLOCK).padder()
         encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
         parts = (encryptor.update(padder.update(content)), encryptor.update(padder.finalize()))
         infos = recipient_infos(targets, key, random)
         return b"".join((*old_frame(sum(map(len, parts)), content_type, infos, iv), *parts))
-    nonce = random(NONCE_SIZE)
+    nonce = drawn[KEY_SIZE : KEY_SIZE + NONCE_SIZE]
     sealed = AESGCM(key).encrypt(nonce, content, associated(content_type))
+    if len(targets) == 1 and (form := usual_form(targets[0], len(content))) is not None:
+        return write_usual(form, sealed, content_type, nonce, wrapped(targets[0], key, random))
     before, after = frame(len(content), content_type, recipient_infos(targets, key, random), nonce)
     view = memoryview(sealed)
     return b"".join((*before, view[:-TAG_SIZE], after, view[-TAG_SIZE:]))
@@ -69,54 +61,3 @@ def seal_legacy(
     The content is not authenticated: sign it first, and never answer on how its opening failed.
     """
     return seal(content, content_type, recipients, random, suites=tuple(OLD_SEALINGS))
-
-
-@lru_cache(maxsize=256)
-def associated(content_type: str) -> bytes | None:
-    """The authenticated attributes as a SET, which GCM authenticates: none for id-data (RFC 5083, 2.2)."""
-    if content_type == oids.DATA:
-        return None
-    return der.tlv(der.SET, attribute(oids.CONTENT_TYPE, der.oid(content_type)))
-
-
-def frame(size: int, content_type: str, infos: Sequence[bytes], nonce: bytes) -> tuple[list[bytes], bytes]:
-    """What stands before ``size`` octets of ciphertext in an AuthEnvelopedData, and before the tag."""
-    first, second, after = constants(content_type)
-    return _before(_AUTH_ENVELOPED, 0, infos, (first + nonce + second, size), len(after) + TAG_SIZE), after
-
-
-@lru_cache(maxsize=256)
-def constants(content_type: str) -> tuple[bytes, bytes, bytes]:
-    """What stands before the nonce, between it and the ciphertext, and before the tag."""
-    nonce = bytes(NONCE_SIZE)
-    parameters = der.sequence(der.octet_string(nonce), der.integer(TAG_SIZE))
-    first, second = (der.oid(content_type) + der.sequence(der.oid(oids.AES256_GCM), parameters)).split(nonce)
-    authenticated = associated(content_type)
-    # the same octets, tagged [1] where they travel
-    return first, second, (b"\xa1" + authenticated[1:] if authenticated else b"") + _TAG_HEADER
-
-
-def old_frame(size: int, content_type: str, infos: Sequence[bytes], iv: bytes) -> list[bytes]:
-    """What stands before ``size`` octets of padded ciphertext in an EnvelopedData (RFC 5652, 6.1)."""
-    # version 0 when every recipient is a version 0 KeyTransRecipientInfo, 3 with other recipients
-    tags = {info[0] for info in infos}
-    version = 3 if OTHER in tags else 0 if tags == {der.SEQUENCE} else 2
-    said = der.oid(content_type) + der.sequence(der.oid(oids.AES256_CBC), der.octet_string(iv))
-    return _before(_ENVELOPED, version, infos, (said, size), 0)
-
-
-def _before(
-    kind: bytes, version: int, infos: Sequence[bytes], encrypted: tuple[bytes, int], after: int
-) -> list[bytes]:
-    """The ContentInfo up to the ciphertext, for ``after`` octets behind it."""
-    said, size = encrypted
-    information = said + der.header(0x80, size)
-    # a SET OF in order (X.690, 11.6), joined by the caller with all the rest: it may be large
-    every = sum(map(len, infos))
-    head = der.integer(version) + der.header(der.SET, every)
-    tail = der.header(der.SEQUENCE, len(information) + size) + information
-    inside = len(head) + every + len(tail) + size + after
-    data = der.header(der.SEQUENCE, inside)
-    explicit = der.header(0xA0, len(data) + inside)
-    whole = der.header(der.SEQUENCE, len(kind) + len(explicit) + len(data) + inside)
-    return [whole + kind + explicit + data + head, *sorted(infos), tail]

@@ -6,8 +6,9 @@ key sizes and paddings too.  That the way led nowhere is not told apart from con
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
@@ -238,14 +239,21 @@ def content_key(recipient: Recipient, opener: Opener, size: int, *, foreign: boo
     can see.
     """
     suite = sealing_suite_of(opener.certificate.public_key)
-    try:
-        key: bytes | None
+
+    def walked() -> bytes | None:
         if isinstance(recipient, Transported):
-            key = _by_transport(recipient, opener, size, foreign=foreign)
-        elif isinstance(recipient, Agreed):
-            key = _by_agreement(recipient, suite, opener, size, foreign=foreign)
-        else:
-            key = _by_encapsulation(recipient, suite, opener, size, foreign=foreign)
+            return _by_transport(recipient, opener, size, foreign=foreign)
+        if isinstance(recipient, Agreed):
+            return _by_agreement(recipient, suite, opener, size, foreign=foreign)
+        return _by_encapsulation(recipient, suite, opener, size, foreign=foreign)
+
+    return key_or_none(walked, size)
+
+
+def key_or_none(walked: Callable[..., bytes | None], size: int, *arguments: Any) -> bytes | None:
+    """The key of ``size`` octets from ``walked``; None for every failure that must not be told apart."""
+    try:
+        key = walked(*arguments)
     except InvalidUnwrap:
         return None
     except Refusal as refusal:

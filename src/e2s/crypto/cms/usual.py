@@ -1,4 +1,4 @@
-"""The envelope that E2S writes to one recipient is read by comparing: all but its holes is known beforehand.
+"""The envelope to one recipient is written by filling holes and read by comparing all but them.
 
 Whatever differs in any octet is left to the reader of :mod:`e2s.crypto.cms.unwrapping`, which says why.
 """
@@ -9,75 +9,93 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
+
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms.sealing import TAG_SIZE, constants
-from e2s.crypto.cms.unwrapping import ORIGINATORS, Agreed, Encapsulated, Recipient, Transported
-from e2s.crypto.cms.wrapping import CIPHERTEXT_SIZES, WRAPPED_SIZE, agreement_info, target_of
-from e2s.crypto.suites import WRAP_ALGORITHM, SealingSuite, sealing_suite_of
+from e2s.crypto.cms.frames import NONCE_SIZE, TAG_SIZE, constants
+from e2s.crypto.cms.unwrapping import ORIGINATORS
+from e2s.crypto.cms.wrapping import CIPHERTEXT_SIZES, WRAPPED_SIZE, Target, agreement_info, target_of
+from e2s.crypto.ports import Opener
 
 _KIND = der.oid(oids.AUTH_ENVELOPED_DATA)
 _VERSION = der.integer(0)
 _HEAD = Struct(f">HH{len(_KIND)}sHHHH{len(_VERSION)}s")
+_LENGTH = Struct(">HH")
 #: Where the RecipientInfos begin when every length around them takes two octets.
 _START: Final = _HEAD.size
 _SIZES: Final = range(0x100 + _START, 0x10000)
 
 
 class Usual(NamedTuple):
-    """What stands in the holes of an envelope; ``start`` and ``stop`` are the ciphertext's."""
+    """An envelope in the usual form: how to its content key, and what stands in its content's holes."""
 
-    recipient: Recipient
+    form: Form
     content_type: str
     nonce: bytes
+    #: Where the ciphertext is; the tag is the last of all.
     start: int
     stop: int
-    tag: bytes
+
+    def sealed(self, octets: bytes) -> bytes:
+        """Ciphertext and tag."""
+        view = memoryview(octets)
+        return b"".join((view[self.start : self.stop], view[-TAG_SIZE:]))
 
 
-class _Form:
+class Form:
     """The RecipientInfos to one certificate: two holes (or one) in constant octets."""
 
-    __slots__ = ("_between", "_holes", "_last", "_originator", "_suite", "first", "size")
+    __slots__ = ("_before", "_between", "_derivation", "_first", "_holes", "_info", "_last", "end")
 
-    def __init__(self, certificate: Certificate, suite: SealingSuite) -> None:
-        one, two, whole = _marked(certificate, suite)
+    def __init__(self, target: Target) -> None:
+        suite = target.suite
+        one, two, whole = _marked(target)
         infos = der.tlv(der.SET, whole)
-        self._suite = suite
-        kind = suite.curve.name if suite.curve else suite.kind
-        self._originator = ORIGINATORS[kind].algorithm if kind in ORIGINATORS else b""
-        self.size = len(infos)
         begin = infos.index(one)
-        end = begin + len(one)
+        stop = begin + len(one)
         second = infos.index(two) if two else len(infos)
-        #: The octets before the first hole.
-        self.first = infos[:begin]
-        self._between = infos[end:second]
-        self._last = infos[second + len(two) :]
-        self._holes = (_START + begin, _START + end, _START + second, _START + second + len(two))
+        self._first, self._between, self._last = infos[:begin], infos[stop:second], infos[second + len(two) :]
+        self._holes = (_START + begin, _START + stop, _START + second, _START + second + len(two))
+        #: Where the RecipientInfos end.
+        self.end = _START + len(infos)
+        self._derivation = suite.derivation
+        kind = suite.curve.name if suite.curve else suite.kind
+        self._before = ORIGINATORS[kind].before + b"\0" if kind in ORIGINATORS else b""
+        self._info = b""
+        if suite.derivation is not None:
+            derivation = suite.derivation
+            self._info = derivation.agreement_info if self._before else derivation.encapsulation_info
 
-    def read(self, octets: bytes) -> Recipient | None:
-        """The recipient, or None when it is another, or in another form."""
-        begin, end, second, rest = self._holes
-        if (
-            not octets.startswith(self.first, _START)
-            or not octets.startswith(self._between, end)
-            or not octets.startswith(self._last, rest)
-        ):
-            return None
-        suite, one, two = self._suite, octets[begin:end], octets[second:rest]
-        if suite.derivation is None:
-            return Transported(suite.algorithm, one)
-        if suite.kdf_algorithm:
-            size = suite.derivation.size
-            return Encapsulated(suite.algorithm, one, suite.kdf_algorithm, size, b"", WRAP_ALGORITHM, two)
-        return Agreed(suite.algorithm, two, (self._originator, b"\0" + one), b"")
+    def write(self, holes: tuple[bytes, bytes]) -> tuple[bytes, ...]:
+        """The RecipientInfos, in parts, with these in their holes."""
+        return self._first, holes[0], self._between, holes[1], self._last
+
+    def fits(self, octets: bytes) -> bool:
+        """Whether all but the holes stands there."""
+        _begin, stop, _second, last = self._holes
+        return (
+            octets.startswith(self._first, _START)
+            and octets.startswith(self._between, stop)
+            and octets.startswith(self._last, last)
+        )
+
+    def key(self, octets: bytes, opener: Opener) -> bytes:
+        """The content key; raises what the opener and the unwrapping do."""
+        begin, stop, second, last = self._holes
+        if self._derivation is None:
+            return opener.unwrap(octets[begin:stop])
+        if self._before:
+            secret = opener.agree(self._before + octets[begin:stop])
+        else:
+            secret = opener.decapsulate(octets[begin:stop])
+        return aes_key_unwrap(self._derivation.key(secret, self._info, b""), octets[second:last])
 
 
-def _marked(certificate: Certificate, suite: SealingSuite) -> tuple[bytes, bytes, bytes]:
+def _marked(target: Target) -> tuple[bytes, bytes, bytes]:
     """The marks of both holes, and the RecipientInfo with them inside."""
-    target, two = target_of(certificate, suite), b"\xa6" * WRAPPED_SIZE
+    suite, two = target.suite, b"\xa6" * WRAPPED_SIZE
     if suite.derivation is None:
         one = b"\xa5" * ((target.public_key.key_size + 7) // 8)
         return one, b"", target.before + one
@@ -90,12 +108,55 @@ def _marked(certificate: Certificate, suite: SealingSuite) -> tuple[bytes, bytes
 
 
 @lru_cache(maxsize=1024)
-def _form(certificate: Certificate) -> _Form | None:
+def _form(certificate: Certificate) -> Form | None:
     """The form of what is sealed to ``certificate`` alone, if anything is."""
     try:
-        return _Form(certificate, sealing_suite_of(certificate.public_key))
+        return _form_of(target_of(certificate, None))
     except Refusal:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _form_of(target: Target) -> Form:
+    """The form of what is sealed to ``target`` alone."""
+    return Form(target)
+
+
+def usual_form(target: Target, size: int) -> Form | None:
+    """The form of what is sealed to ``target`` alone; None unless ``size`` octets of content fit it.
+
+    They do when every length around them takes two octets, whatever the content's type.
+    """
+    form = _form_of(target)
+    return form if size >= 0x100 and form.end + size < 0xF000 else None
+
+
+def write_usual(
+    form: Form, sealed: bytes, content_type: str, nonce: bytes, holes: tuple[bytes, bytes]
+) -> bytes:
+    """The envelope of ``form`` with content encrypted, its tag at the end, and what is in the form's holes.
+
+    ``holes`` are the point or ciphertext, and the wrapped key.
+    """
+    first, second, after = constants(content_type)
+    size = len(sealed) - TAG_SIZE
+    information = len(first) + NONCE_SIZE + len(second) + 4 + size
+    inside = len(_VERSION) + form.end - _START + 4 + information + len(after) + TAG_SIZE
+    view = memoryview(sealed)
+    return b"".join(
+        (
+            _HEAD.pack(0x3082, inside + 8 + len(_KIND), _KIND, 0xA082, inside + 4, 0x3082, inside, _VERSION),
+            *form.write(holes),
+            _LENGTH.pack(0x3082, information),
+            first,
+            nonce,
+            second,
+            _LENGTH.pack(0x8082, size),
+            view[:size],
+            after,
+            view[size:],
+        )
+    )
 
 
 def read_usual(octets: bytes, certificate: Certificate) -> Usual | None:
@@ -107,12 +168,12 @@ def read_usual(octets: bytes, certificate: Certificate) -> Usual | None:
     inside = size - 8 - len(_KIND)
     if _HEAD.unpack_from(octets) != (0x3082, size - 4, _KIND, 0xA082, inside, 0x3082, inside - 4, _VERSION):
         return None
-    recipient = form.read(octets)
-    return None if recipient is None else _content(octets, _START + form.size, recipient)
+    return _content(octets, form) if form.fits(octets) else None
 
 
-def _content(octets: bytes, at: int, recipient: Recipient) -> Usual | None:
-    """The holes of what follows the RecipientInfos, which end at ``at``."""
+def _content(octets: bytes, form: Form) -> Usual | None:
+    """The holes of what follows the RecipientInfos."""
+    at = form.end
     size = len(octets)
     # a SEQUENCE of two octets of length, then the content type
     kind = at + 4
@@ -139,4 +200,4 @@ def _content(octets: bytes, at: int, recipient: Recipient) -> Usual | None:
         or octets[stop : size - TAG_SIZE] != after
     ):
         return None
-    return Usual(recipient, content_type, octets[nonce : nonce + 12], start, stop, octets[size - TAG_SIZE :])
+    return Usual(form, content_type, octets[nonce : nonce + 12], start, stop)

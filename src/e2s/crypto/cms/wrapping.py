@@ -83,7 +83,7 @@ def chosen(recipients: Sequence[Certificate], suites: Sequence[str] = ()) -> lis
     else:
         found = [target_of(recipient, None) for recipient in recipients]
     # one target for one certificate, as long as it is remembered
-    if not 0 < len(found) <= MAX_RECIPIENTS or len(set(found)) != len(found):
+    if not 0 < len(found) <= MAX_RECIPIENTS or (len(found) > 1 and len(set(found)) != len(found)):
         raise Misuse(
             "bad-recipients", "an envelope has distinct recipients, at least one", most=MAX_RECIPIENTS
         )
@@ -109,10 +109,12 @@ def recipient_infos(targets: Sequence[Target], key: bytes, random: Random) -> li
     """
     meter.count("agree", len(targets))
     infos: list[bytes] = []
+    group: Sequence[Target]
     groups: dict[SealingSuite, list[Target]] = {}
-    for target in targets:
-        groups.setdefault(target.suite, []).append(target)
-    for suite, group in groups.items():
+    if len(targets) > 1:
+        for target in targets:
+            groups.setdefault(target.suite, []).append(target)
+    for suite, group in groups.items() or ((targets[0].suite, targets),):
         if suite.derivation is None:
             infos += _transports(suite, group, key)
         elif suite.kdf_algorithm:
@@ -120,6 +122,19 @@ def recipient_infos(targets: Sequence[Target], key: bytes, random: Random) -> li
         else:
             infos.append(_agreement(suite, suite.derivation, group, key, random))
     return infos
+
+
+def wrapped(target: Target, key: bytes, random: Random) -> tuple[bytes, bytes]:
+    """What varies of the one recipient's part: a point or ciphertext, and the wrapped key if there is one."""
+    meter.count("agree")
+    suite, derivation = target.suite, target.suite.derivation
+    if derivation is None:
+        return target.public_key.encrypt(key, _OAEP), b""
+    if suite.kdf_algorithm:
+        secret, ciphertext = target.public_key.encapsulate()
+        return ciphertext, aes_key_wrap(derivation.key(secret, derivation.encapsulation_info, b""), key)
+    point, keys = _agreed(suite, derivation, (target,), key, random)
+    return point, keys[0]
 
 
 def _transports(suite: SealingSuite, group: Sequence[Target], key: bytes) -> list[bytes]:
@@ -142,6 +157,16 @@ def _agreement(
     suite: SealingSuite, derivation: Derivation, group: Sequence[Target], key: bytes, random: Random
 ) -> bytes:
     """KeyAgreeRecipientInfo (RFC 5652, 6.2.2) with one originator key for all of ``group``."""
+    point, keys = _agreed(suite, derivation, group, key, random)
+    return agreement_info(
+        suite, point, b"".join([target.before + one for target, one in zip(group, keys, strict=True)])
+    )
+
+
+def _agreed(
+    suite: SealingSuite, derivation: Derivation, group: Sequence[Target], key: bytes, random: Random
+) -> tuple[bytes, list[bytes]]:
+    """An ephemeral key's point, and ``key`` wrapped for each of ``group``."""
     own: Any = key_for(suite, random)
     point = own.public_key().public_bytes(*(_RAW if suite.curve is None else _UNCOMPRESSED))
     exchange, derive, info = own.exchange, derivation.key, derivation.agreement_info
@@ -153,13 +178,7 @@ def _agreement(
     except ValueError as error:
         # RFC 8418, 5: a certificate may bring a point of small order, whose secret everyone knows
         raise Refusal("invalid-point", "a recipient's key is no point to agree with") from error
-    wrapped = b"".join(
-        [
-            target.before + aes_key_wrap(derive(secret, info, b""), key)
-            for target, secret in zip(group, secrets, strict=True)
-        ]
-    )
-    return agreement_info(suite, point, wrapped)
+    return point, [aes_key_wrap(derive(secret, info, b""), key) for secret in secrets]
 
 
 def agreement_info(suite: SealingSuite, point: bytes, keys: bytes) -> bytes:
