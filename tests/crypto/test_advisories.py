@@ -10,6 +10,7 @@ import hashlib
 import secrets
 import time
 from functools import cache
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -371,7 +372,7 @@ def test_a_second_way_for_the_same_recipient_tells_nothing(alone, chosen):
     """CVE-2012-0884, CVE-2019-1563 (OpenSSL): whether a second, chosen ciphertext has PKCS #1 v1.5's padding
     showed in whether the message opened.  Here the first way that names the recipient is the only one."""
     message = Sealed("rsa", ("rsa-pkcs1-aes256cbc",))
-    public = party("rsa").key.public_key()
+    public: Any = party("rsa").key.public_key()
     octets = {
         "zeros": bytes(384),
         "random": b"\0" + secrets.token_bytes(383),
@@ -591,8 +592,8 @@ def test_a_signature_forged_without_the_key(form):
         cms.check_signature(signed)
     # the refusal is of the forgery, not of the exponent: what the key signs is good
     octets = der.tlv(der.SET, unparse(message.signer[3][1]))
-    honest = cubed().key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
-    message.signer[5] = [der.OCTET_STRING, honest]
+    key: Any = cubed().key
+    message.signer[5] = [der.OCTET_STRING, key.sign(octets, padding.PKCS1v15(), hashes.SHA256())]
     cms.check_signature(cms.read_signed(message.octets, cms.FOREIGN))
 
 
@@ -696,7 +697,8 @@ def test_a_modulus_of_any_size(bits):
 @pytest.mark.parametrize("exponent", [0, 1, 2])
 def test_an_exponent_that_hides_nothing(exponent):
     """CVE-2013-4435 (Salt): with the exponent one, a signature is its own message."""
-    modulus = party("rsa").key.public_key().public_numbers().n
+    public: Any = party("rsa").key.public_key()
+    modulus = public.public_numbers().n
     inside = der.sequence(der.integer(modulus), der.integer(exponent))
     algorithm = der.sequence(der.oid(oids.RSA), b"\x05\x00")
     message = Signed("rsa")
