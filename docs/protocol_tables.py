@@ -27,6 +27,7 @@ FILE = Path(__file__).with_name("protocol.md")
 SESSIONS = {form.type: form for form in (PAGE_FORM, LOGIN_FORM, ANSWER_FORM, PRESENCE_FORM)}
 TABLES = {
     "buyer": BUYER,
+    "location": "ISO 3166 code of the country where this end is, or `*`",
     "merchant": MERCHANT,
     "payment": PAYMENT,
     "gateway": GATEWAY,
@@ -122,7 +123,8 @@ MEANINGS = {
     "signing": "digest of the merchant's signing certificate",
     "source": "where the items come from, and under which licence",
     "state": "`none`, `held`, `captured`, `void` or `declined`",
-    "suites": "session suites permitted at the merchant's location",
+    "signatures": "signature suites that this end takes, strongest first",
+    "suites": "session suites that this end takes, strongest first: all that its location permits then",
     "tax": "sum of the VAT",
     "terms": "the contract's terms: name, digest, words",
     "th": "digest of login and answer",

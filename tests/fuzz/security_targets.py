@@ -281,7 +281,13 @@ def _login_document() -> wire.Document:
     page = pages.read_page(_page())
     tls = login.Binding.of(b"F" * 32)
     return login.write_login(
-        sender=signers()[0].certificate.id, page=page, nonce=b"n" * 32, shares=shares, tls=tls, at=START
+        sender=signers()[0].certificate.id,
+        page=page,
+        nonce=b"n" * 32,
+        offer=page.offer,
+        shares=shares,
+        tls=tls,
+        at=START,
     )
 
 

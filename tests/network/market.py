@@ -36,6 +36,7 @@ class Seller:
     clock: SetClock
     party: str
     suites: tuple[str, ...] = SUITES
+    location: str = "*"
     plain: bool = False
     limits: Limits = field(default_factory=Limits)
     served: list[tuple[str, Call]] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Seller:
             merchant=self.name,
             origin=self.origin,
             suites=self.suites,
+            location=self.location,
             signing=self.signer.certificate,
             agreement=self.opener.certificate,
             chain=self.signer.chain,

@@ -111,7 +111,7 @@ def test_a_replay_cache_forgets_only_what_is_stale():
     for _ in range(5):
         pair.link.ask("/echo", b"x")
         pair.clock.forward(seconds=100)
-    assert len(pair.door._seen) == 3
+    assert len(pair.door._seen) == 4
     assert pair.again().headers["e2s-rule"] == "link-replayed"
 
 
@@ -233,3 +233,32 @@ def test_key_files_are_private_and_never_overwritten(tmp_path):
         read_key(tmp_path / "absent.key")
     with pytest.raises(Misuse):
         Pair().link_of("outside", b"short")
+
+
+def test_a_clock_set_back_opens_no_request_again():
+    """What was answered and forgotten while the clock was ahead is not answered again once it is right."""
+    pair = Pair()
+    pair.link.ask("/echo", b"once")
+    sealed = pair.traffic[-1][1]
+    pair.clock.forward(seconds=600)
+    pair.link.ask("/echo", b"while it was ahead")
+    pair.clock.forward(seconds=-600 + 30)
+    assert pair.door.handle(sealed).headers["e2s-rule"] == "link-stale"
+    assert [body for _, body in pair.served] == [b"once", b"while it was ahead"]
+
+
+def test_a_door_that_started_while_its_clock_was_ahead_serves_once_it_is_set_back():
+    pair = Pair()
+    pair.clock.forward(seconds=600)
+    pair.restart()
+    pair.clock.forward(seconds=-600)
+    assert pair.link.ask("/echo", b"again") == b"niaga"
+
+
+def test_a_clock_set_right_by_seconds_refuses_nobody():
+    pair = Pair()
+    pair.clock.forward(seconds=60)
+    pair.link.ask("/echo", b"one")
+    pair.clock.forward(seconds=-5)
+    assert pair.link.ask("/echo", b"two") == b"owt"
+    assert pair.again().headers["e2s-rule"] == "link-replayed"

@@ -34,7 +34,7 @@ def check(file: Path = File, as_json: bool = Json) -> None:
     from e2s.community.file import load_community
 
     community = load_community(_file(file))
-    found = findings(community)
+    found = findings(community, at=SystemClock().now())
     if as_json:
         rows = [
             {
@@ -71,7 +71,7 @@ def up(
 
     path = _file(file).absolute()
     community = load_community(path)
-    require_conforming(community)
+    require_conforming(community, at=SystemClock().now())
     whole = CommunityHome.of_file(path)
     tell = (lambda _: None) if as_json else say
     if found and not whole.founded:

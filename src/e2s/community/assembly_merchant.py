@@ -23,7 +23,6 @@ from e2s.commerce.purchasing.shelf import Shelf
 from e2s.community.description import Component
 from e2s.community.peers import gateway_of, issuers_of
 from e2s.community.place import Assembled, Place
-from e2s.crypto import suites
 from e2s.crypto.keys import spki_of
 from e2s.network.sessions.link import LinkDoor, make_key, read_key
 from e2s.network.sessions.merchant import Sessions
@@ -158,7 +157,7 @@ def _shop(place: Place) -> Shop:
     return Shop(
         merchant=place.party,
         origin=outside.origin,
-        suites=suites.permitted("session", place.component.location, "*"),
+        location=place.component.location,
         signing=signing,
         agreement=place.certificates(holder, "merchant-agreement")[0],
         chain=tuple(chain),

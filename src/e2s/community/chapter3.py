@@ -1,11 +1,12 @@
 """The security model's rules for a community: identity, key handling and separated servers (chapter 3).
 
-Each rule yields (place, what is wrong there) and looks at the description alone.
+Each rule yields (place, what is wrong there) and looks at the description alone; suites end by date.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TypeAlias
 
 from e2s.community.description import Community, Component
@@ -108,15 +109,15 @@ def plain_justified(community: Community) -> Faults:
             yield f"component {component.name}", f"is plain HTTP on {component.listen.host}, not on loopback"
 
 
-def common_suites(community: Community) -> Faults:
-    """Components that talk have suites that both their places permit."""
-    kinds: tuple[suites.Kind, ...] = ("signature", "sealing", "session")
+def common_suites(community: Community, at: datetime) -> Faults:
+    """Components that talk have suites of each kind that both their places permit then."""
     for component in community.components.values():
         for peer in community.peers(component):
-            for kind in kinds:
-                if not suites.permitted(kind, component.location, peer.location):
-                    places = f"{component.location} and {peer.location}"
-                    yield f"component {component.name}", f"no {kind} suite for {peer.name} at {places}"
+            for kind in suites.KINDS:
+                places = (component.location, peer.location)
+                if not suites.permitted(kind, *places, at=at):
+                    why = suites.none_permitted(kind, *places, at=at).message
+                    yield f"component {component.name}", f"for {peer.name}, {why}"
 
 
 def one_sequencer(community: Community) -> Faults:

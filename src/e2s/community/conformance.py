@@ -1,13 +1,14 @@
 """A community conforms when chapters 3 and 4 hold for it; each rule has a number, a clause and a reason.
 
-The first digit of a rule's number is its chapter.  A rule looks at the description alone and yields
-where it is broken and why; the same rules are printed by ``e2s check`` and bar ``e2s up``.
+The first digit of a rule's number is its chapter.  A rule looks at the description and the instant alone
+and yields where it is broken and why; the same rules are printed by ``e2s check`` and bar ``e2s up``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from e2s.base.errors import Refusal
@@ -24,7 +25,7 @@ class Rule:
     name: str
     clause: str
     reason: str
-    broken: Callable[[Community], Faults]
+    broken: Callable[[Community, datetime], Faults]
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,26 @@ class Finding:
         return f"{rule.number} {rule.name} ({rule.clause}): {self.where}: {self.what}; {rule.reason}"
 
 
-def findings(community: Community) -> tuple[Finding, ...]:
-    """Everything that does not conform, in the order of the rules."""
-    return tuple(Finding(rule, where, what) for rule in RULES for where, what in rule.broken(community))
+def findings(community: Community, *, at: datetime) -> tuple[Finding, ...]:
+    """Everything that does not conform then, in the order of the rules."""
+    return tuple(Finding(rule, where, what) for rule in RULES for where, what in rule.broken(community, at))
 
 
-def require_conforming(community: Community) -> None:
+def require_conforming(community: Community, *, at: datetime) -> None:
     """Raise :class:`Refusal` ``not-conforming`` with the first finding and their count."""
-    found = findings(community)
+    found = findings(community, at=at)
     if found:
         raise Refusal("not-conforming", str(found[0]), findings=len(found))
 
 
 def _rule(number: str, name: str, clause: str, reason: str, broken: Callable[[Community], Faults]) -> Rule:
+    """A rule that holds at every instant."""
+    return _dated(number, name, clause, reason, lambda community, _: broken(community))
+
+
+def _dated(
+    number: str, name: str, clause: str, reason: str, broken: Callable[[Community, datetime], Faults]
+) -> Rule:
     return Rule(number=number, name=name, clause=clause, reason=reason, broken=broken)
 
 
@@ -122,7 +130,7 @@ RULES: Final = (
         "a link without TLS must stay on one machine and say why",
         chapter3.plain_justified,
     ),
-    _rule(
+    _dated(
         "3.10",
         "common-suite",
         "3.2, 6.3.3",

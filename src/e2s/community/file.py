@@ -18,6 +18,7 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.money import decimals, parse_number
 from e2s.community.description import Community, Component, Contract, Listen, Party, Trust
 from e2s.community.kinds import FEATURES, KINDS, PARTY_KINDS
+from e2s.crypto.suites import is_location
 
 MAX_FILE_BYTES: Final = 64 * 1024
 MAX_LINE_BYTES: Final = 500
@@ -25,7 +26,6 @@ MAX_ENTRIES: Final = 500
 MAX_TEXT: Final = 200
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 _LISTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[::1\]|localhost):([0-9]{1,5})", re.ASCII)
-_LOCATION = re.compile(r"[A-Z]{2}", re.ASCII)
 
 Check: TypeAlias = Callable[[Any], Any]
 
@@ -234,8 +234,8 @@ def _name(value: object) -> str:
 
 
 def _location(value: object) -> str:
-    if not isinstance(value, str) or not _LOCATION.fullmatch(value):
-        raise ValueError("is a country: two capital letters of ISO 3166")
+    if not isinstance(value, str) or value == "*" or not is_location(value):
+        raise ValueError("is a country of ISO 3166 as DE, or a country with a division as US-NSS")
     return value
 
 

@@ -50,7 +50,7 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
 
     Raises :class:`Misuse` ``already-founded`` or ``half-founded``, and ``not-conforming`` as a refusal.
     """
-    require_conforming(community)
+    require_conforming(community, at=tools.clock.now())
     if whole.founded:
         raise Misuse("already-founded", "this community has its keys already", home=str(whole.path))
     if whole.root_offline.exists():

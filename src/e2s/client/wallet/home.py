@@ -30,7 +30,6 @@ from e2s.client.wallet.card import Issuer
 from e2s.client.wallet.desk import Desk, Shop
 from e2s.client.wallet.session import lines
 from e2s.client.wallet.wallet import Wallet
-from e2s.crypto import suites
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.client import HttpExchange
 from e2s.security.keys.phrase import Phrase
@@ -177,13 +176,11 @@ def open_wallet(folder: Path, phrase: Phrase, edges: Edges) -> WalletHome:
         shops=tuple(_shop(settings, table) for table in shops),
         evidence=settings.path("evidence", "evidence"),
     )
-    places = {settings.text("name", None, t): settings.text("location", "*", t) for t in shops}
     plain = {settings.text("name", None, t): settings.flag("plain", t) for t in shops}
 
     def connect(shop: Shop) -> Any:
-        permitted = suites.permitted("session", here, places[shop.name])
         pause = lambda n: edges.pause(0.2 * 3**n)  # noqa: E731 - seconds before the n-th repetition
-        return lines(desk, suites=permitted, plain=plain[shop.name], pause=pause)(shop)
+        return lines(desk, location=here, plain=plain[shop.name], pause=pause)(shop)
 
     lock = HomeLock(folder / "acting")
     return WalletHome(

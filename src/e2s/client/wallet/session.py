@@ -13,6 +13,7 @@ from typing import Any
 from e2s.base.errors import Refusal, Unreachable
 from e2s.client.wallet.desk import Desk, Line, Shop
 from e2s.network.sessions.buyer import Choice, Visit
+from e2s.network.sessions.offers import ALL_SESSIONS
 
 #: How often a request goes out before its loss is told.
 TRIES = 3
@@ -26,13 +27,19 @@ class ShopLine:
         desk: Desk,
         shop: Shop,
         *,
-        suites: Sequence[str],
+        suites: Sequence[str] = ALL_SESSIONS,
+        location: str = "*",
         plain: bool = False,
         pause: Callable[[int], None] | None = None,
     ) -> None:
-        """``pause(n)`` is called before the ``n``-th repetition; ``plain`` where the file declares it."""
+        """``pause(n)`` is called before the ``n``-th repetition; ``plain`` where the file declares it.
+
+        ``location`` is where the wallet is: of ``suites`` those are offered that it permits at the login.
+        """
         self._desk = desk
-        self._choice = Choice(merchant=shop.name, origin=shop.origin, suites=tuple(suites), plain=plain)
+        self._choice = Choice(
+            merchant=shop.name, origin=shop.origin, location=location, suites=tuple(suites), plain=plain
+        )
         self._pause = pause or (lambda _: None)
         self._visit: Visit | None = None
 
@@ -87,9 +94,10 @@ class ShopLine:
 def lines(
     desk: Desk,
     *,
-    suites: Sequence[str],
+    suites: Sequence[str] = ALL_SESSIONS,
+    location: str = "*",
     plain: bool = False,
     pause: Callable[[int], None] | None = None,
 ) -> Callable[[Shop], Line]:
     """What a :class:`~e2s.client.wallet.wallet.Wallet` connects with."""
-    return lambda shop: ShopLine(desk, shop, suites=suites, plain=plain, pause=pause)
+    return lambda shop: ShopLine(desk, shop, suites=suites, location=location, plain=plain, pause=pause)

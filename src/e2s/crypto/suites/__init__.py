@@ -16,7 +16,23 @@ from e2s.crypto.suites.derivation import (
     shared_info,
 )
 from e2s.crypto.suites.identifiers import SHA256_ALGORITHMS
-from e2s.crypto.suites.policy import POLICY, Kind, check, permitted, strongest_common
+from e2s.crypto.suites.mechanisms import KINDS, PARTS, USE_OF, Kind, Part, Use
+from e2s.crypto.suites.minima import least
+from e2s.crypto.suites.policy import (
+    CHOSEN,
+    Barred,
+    Judgement,
+    Permitted,
+    Policy,
+    barred,
+    check,
+    judge,
+    none_permitted,
+    permitted,
+    strongest,
+    table,
+)
+from e2s.crypto.suites.rows import Row, is_location, read_rows
 from e2s.crypto.suites.sealing import (
     OLD_SEALINGS,
     SEALINGS,
@@ -25,7 +41,7 @@ from e2s.crypto.suites.sealing import (
     sealing_suite_of,
     sealing_suites_of,
 )
-from e2s.crypto.suites.session import SESSIONS, SessionSuite
+from e2s.crypto.suites.session import MAX_SHARE_BYTES, SESSIONS, SessionSuite
 from e2s.crypto.suites.signature import (
     MAX_RSA_BITS,
     MIN_RSA_BITS,
@@ -50,35 +66,52 @@ from e2s.crypto.suites.transport import (
 
 __all__ = [
     "AGREEMENTS",
+    "CHOSEN",
     "ENCAPSULATIONS",
+    "KINDS",
     "MAX_RSA_BITS",
+    "MAX_SHARE_BYTES",
     "MIN_RSA_BITS",
     "OAEP",
     "OAEP_ALGORITHM",
     "OAEP_ALGORITHMS",
     "OLD_SEALINGS",
     "OLD_SIGNATURES",
+    "PARTS",
     "PKCS1_ALGORITHM",
-    "POLICY",
     "SEALINGS",
     "SESSIONS",
     "SHA256_ALGORITHMS",
     "SIGNATURES",
+    "USE_OF",
     "WRAPS",
     "WRAP_ALGORITHM",
+    "Barred",
     "Derivation",
+    "Judgement",
     "Kind",
+    "Part",
+    "Permitted",
+    "Policy",
+    "Row",
     "SealingSuite",
     "SessionSuite",
     "SignatureSuite",
     "Transport",
+    "Use",
+    "barred",
     "check",
     "check_suite",
     "foreign_suite",
     "foreign_transport",
+    "is_location",
+    "judge",
+    "least",
+    "none_permitted",
     "other_info",
     "permitted",
     "protection_of",
+    "read_rows",
     "sealing_suite",
     "sealing_suite_of",
     "sealing_suites_of",
@@ -86,5 +119,6 @@ __all__ = [
     "signature_suite",
     "signature_suite_of",
     "signature_suites_of",
-    "strongest_common",
+    "strongest",
+    "table",
 ]

@@ -1,51 +1,213 @@
-"""What is permitted where: a suite must be permitted at the locations of both ends (6.3.3)."""
+"""What is permitted where and until when: a suite must be permitted at the locations of both ends (6.3.3).
+
+Authentication and confidentiality are judged apart.  A suite is permitted at a location on a day when a row
+of the table permits each of its mechanisms there for its use; what no row names is not permitted.  A place
+with rows of its own has only those; one without takes its country's, and then those of every place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Final, TypeAlias
 
-from e2s.base.errors import Refusal
-from e2s.crypto.suites.sealing import SEALINGS
-from e2s.crypto.suites.session import SESSIONS
-from e2s.crypto.suites.signature import SIGNATURES
+from e2s.base.errors import Misuse, Refusal
+from e2s.crypto.suites.mechanisms import OLD, PARTS, USE_OF, Kind, Part, Use, parts_of
+from e2s.crypto.suites.rows import EVERYWHERE, STATUSES, Row, Status, is_location, read_rows
 
-Kind: TypeAlias = Literal["signature", "sealing", "session"]
-
-#: Permitted suites by kind and ISO 3166 country, strongest first; "*" where a country has no row.
-#: Sources: NIST SP 800-57 part 1 rev. 5, table 2 (128 bits: P-256, RSA-3072; 192: P-384); BSI
-#: TR-02102-1, 2.3 and 3; ANSSI, guide des mecanismes cryptographiques 2.04, 2.2 and 2.3.
-POLICY: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "signature": {"*": tuple(SIGNATURES)},
-    "sealing": {"*": tuple(SEALINGS)},
-    "session": {"*": tuple(SESSIONS)},
+#: Suites of each kind that E2S itself chooses from, strongest first; those for old peers must be asked for.
+CHOSEN: Final[Mapping[Kind, tuple[str, ...]]] = {
+    kind: tuple(name for name in suites if name not in OLD) for kind, suites in PARTS.items()
 }
 
 
+#: How many reasons a refusal names.
+_SHOWN: Final = 2
+
+
+class Policy:
+    """A table of rows; equal only to itself, and never changed."""
+
+    __slots__ = ("_at", "rows")
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        """See :func:`table` for the one that comes with E2S."""
+        self.rows = tuple(rows)
+        at: dict[str, list[Row]] = {}
+        for row in self.rows:
+            for location in row.locations:
+                at.setdefault(location, []).append(row)
+        self._at = {location: tuple(found) for location, found in at.items()}
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The locations with rows of their own, sorted."""
+        return tuple(sorted(self._at))
+
+    def of(self, location: str) -> tuple[Row, ...]:
+        """The rows that hold at ``location``; raises :class:`Misuse` ``bad-location``."""
+        if not is_location(location):
+            raise Misuse(
+                "bad-location", "a location is a code of ISO 3166, as DE or US", location=location[:16]
+            )
+        for place in (location, location[:2], EVERYWHERE):
+            if place in self._at:
+                return self._at[place]
+        return ()
+
+    def with_rows(self, more: Iterable[Row]) -> Policy:
+        """A table in which ``more`` take the place of all rows for the same location, use and mechanism."""
+        given = tuple(more)
+        named = {(place, row.use, row.mechanism) for row in given for place in row.locations}
+        kept: list[Row] = []
+        for row in self.rows:
+            places = tuple(p for p in row.locations if (p, row.use, row.mechanism) not in named)
+            if places:
+                kept.append(row if places == row.locations else replace(row, locations=places))
+        return Policy((*kept, *given))
+
+
+@cache
+def table() -> Policy:
+    """The table that comes with E2S (``policy.toml``), read when first asked for."""
+    return Policy(read_rows(resources.files(__package__).joinpath("policy.toml").read_bytes()))
+
+
+@dataclass(frozen=True)
+class Permitted:
+    """A suite may be used; ``status`` is the least favourable of its ``rows``, one for each mechanism."""
+
+    status: Status
+    rows: tuple[Row, ...]
+
+    @property
+    def until(self) -> date:
+        """The last day, as the table stands."""
+        return min(row.until for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Barred:
+    """A suite may not be used, because of ``part``; ``row`` is what stands against it, if any does."""
+
+    part: Part
+    because: str
+    row: Row | None = None
+
+
+Judgement: TypeAlias = Permitted | Barred
+
+
+def day_of(at: datetime) -> date:
+    """The day of an instant, in UTC."""
+    return at.astimezone(UTC).date()
+
+
+def judge(kind: Kind, name: str, location: str, *, at: datetime, policy: Policy | None = None) -> Judgement:
+    """Whether ``location`` permits the suite ``name`` then, and by which rows.
+
+    Raises :class:`Misuse` ``suite-unknown`` or ``bad-location``.
+    """
+    return _judged(policy or table(), kind, name, location, day_of(at))
+
+
+@lru_cache(maxsize=4096)
+def _judged(policy: Policy, kind: Kind, name: str, location: str, day: date) -> Judgement:
+    found: list[Row] = []
+    rows = policy.of(location)
+    for part in parts_of(kind, name):
+        ours = [row for row in rows if row.use == USE_OF[kind] and row.mechanism == part.mechanism]
+        good = [row for row in ours if row.fits(part) and row.holds(day)]
+        if not good:
+            return _barred(part, USE_OF[kind], location, ours, day)
+        found.append(min(good, key=lambda row: STATUSES.index(row.status)))
+    return Permitted(max((row.status for row in found), key=STATUSES.index), tuple(found))
+
+
+def _barred(part: Part, use: Use, location: str, rows: list[Row], day: date) -> Barred:
+    """Why no row permits ``part``; of several the one that came nearest."""
+    where = f"{part} for {use} at {location}"
+    fitting = [row for row in rows if row.fits(part)]
+    if not rows:
+        return Barred(part, f"{where}: no document for this place names it")
+    if not fitting:
+        row = max(rows, key=lambda one: one.until)
+        bound = f"at least {row.minimum}" if part.size < row.minimum else f"at most {row.maximum}"
+        return Barred(part, f"{where}: {bound} is asked for ({row.source})", row)
+    row = max(fitting, key=lambda one: one.until)
+    if row.status == "forbidden":
+        return Barred(part, f"{where}: forbidden ({row.source})", row)
+    if day > row.until:
+        return Barred(part, f"{where}: not after {row.until} ({row.source})", row)
+    return Barred(part, f"{where}: not before {row.since} ({row.source})", row)
+
+
 def permitted(
-    kind: Kind, location_a: str, location_b: str, policy: Mapping[str, Mapping[str, tuple[str, ...]]] = POLICY
+    kind: Kind, location_a: str, location_b: str, *, at: datetime, policy: Policy | None = None
 ) -> tuple[str, ...]:
-    """Names of the suites permitted at both locations, strongest first."""
-    rows = policy[kind]
-    there = rows.get(location_b, rows["*"])
-    return tuple(name for name in rows.get(location_a, rows["*"]) if name in there)
+    """Names of the suites that E2S chooses from and both locations permit then, strongest first."""
+    return tuple(
+        name
+        for name in CHOSEN[kind]
+        if all(
+            isinstance(judge(kind, name, place, at=at, policy=policy), Permitted)
+            for place in (location_a, location_b)
+        )
+    )
+
+
+def strongest(
+    kind: Kind, location_a: str, location_b: str, *, at: datetime, policy: Policy | None = None
+) -> str:
+    """The strongest suite that both locations permit then.
+
+    Raises :class:`Refusal` ``suite-not-permitted``, which says of each suite what bars it, and where.
+    """
+    found = permitted(kind, location_a, location_b, at=at, policy=policy)
+    if not found:
+        raise none_permitted(kind, location_a, location_b, at=at, policy=policy)
+    return found[0]
 
 
 def check(
-    kind: Kind,
-    name: str,
-    location_a: str,
-    location_b: str,
-    policy: Mapping[str, Mapping[str, tuple[str, ...]]] = POLICY,
+    kind: Kind, name: str, location_a: str, location_b: str, *, at: datetime, policy: Policy | None = None
 ) -> None:
-    """Raise :class:`Refusal` ``suite-not-permitted`` unless both locations permit ``name``."""
-    if name not in permitted(kind, location_a, location_b, policy):
-        raise Refusal("suite-not-permitted", "the suite is not permitted at both ends", suite=name)
+    """Raise :class:`Refusal` ``suite-not-permitted``, with the row, unless both locations permit ``name``."""
+    for place in (location_a, location_b):
+        found = judge(kind, name, place, at=at, policy=policy)
+        if isinstance(found, Barred):
+            raise Refusal("suite-not-permitted", found.because, suite=name, location=place)
 
 
-def strongest_common(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
-    """The first of ``ours`` that ``theirs`` has; raises ``suite-not-permitted`` when there is none."""
-    for name in ours:
-        if name in theirs:
-            return name
-    raise Refusal("suite-not-permitted", "the two ends have no suite in common")
+def none_permitted(
+    kind: Kind, location_a: str, location_b: str, *, at: datetime, policy: Policy | None = None
+) -> Refusal:
+    """Why no suite of ``kind`` is permitted at both: first what has ended, then what is too small."""
+    found = [one for _, one in barred(kind, location_a, location_b, at=at, policy=policy)]
+    day = day_of(at)
+    found.sort(key=lambda one: (one.row is None, one.row is not None and one.row.until >= day))
+    reasons = list(dict.fromkeys(one.because for one in found))
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    return Refusal(
+        "suite-not-permitted",
+        f"no {kind} suite is permitted at {location_a} and {location_b}: {'; '.join(reasons[:_SHOWN])}{more}",
+        kind=kind,
+        here=location_a,
+        there=location_b,
+    )
+
+
+def barred(
+    kind: Kind, location_a: str, location_b: str, *, at: datetime, policy: Policy | None = None
+) -> tuple[tuple[str, Barred], ...]:
+    """Each suite that E2S would choose from and one of the locations bars then, with the reason."""
+    found = []
+    for name in CHOSEN[kind]:
+        judged = (judge(kind, name, place, at=at, policy=policy) for place in (location_a, location_b))
+        first = next((one for one in judged if isinstance(one, Barred)), None)
+        if first is not None:
+            found.append((name, first))
+    return tuple(found)

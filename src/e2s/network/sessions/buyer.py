@@ -19,7 +19,9 @@ from e2s.base.http import Exchange, Request, expect
 from e2s.base.instants import Clock, passed_for_counterpart
 from e2s.crypto import cms, oids
 from e2s.crypto.acts import Act, read_act, sign_act
+from e2s.crypto.exchange import Ephemeral
 from e2s.crypto.ports import Signer
+from e2s.crypto.suites import Policy
 from e2s.network.sessions.calls import (
     LOGIN_PATH,
     PAGE_PATH,
@@ -29,7 +31,7 @@ from e2s.network.sessions.calls import (
     read_answer,
     write_call,
 )
-from e2s.network.sessions.keys import KeyShare, derive, session_suite, transcript
+from e2s.network.sessions.keys import derive, session_suite, transcript
 from e2s.network.sessions.login import (
     LOGIN_ANSWER,
     MERCHANT,
@@ -40,7 +42,16 @@ from e2s.network.sessions.login import (
     write_login,
 )
 from e2s.network.sessions.login import read_answer as read_login_answer
-from e2s.network.sessions.pages import Page, common_suites, read_page_answer
+from e2s.network.sessions.offers import (
+    ALL_SESSIONS,
+    ALL_SIGNATURES,
+    Offer,
+    check_sealing_suite,
+    check_signature_suite,
+    common_suites,
+    offer,
+)
+from e2s.network.sessions.pages import Page, read_page_answer
 from e2s.network.sessions.presence import write_presence
 from e2s.network.sessions.records import Channel, Kind, Side
 
@@ -59,24 +70,45 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the user chose: the merchant, its origin, her suites, and whether plaintext is declared there."""
+    """What the user chose: the merchant, its origin, and whether plaintext is declared there.
+
+    She offers those of the session ``suites`` and of the ``signatures`` that her ``location`` permits when
+    she logs in.
+    """
 
     merchant: str
     origin: str
-    suites: tuple[str, ...]
+    location: str = "*"
+    suites: tuple[str, ...] = ALL_SESSIONS
+    signatures: tuple[str, ...] = ALL_SIGNATURES
+    policy: Policy | None = None
     plain: bool = False
+
+    def offer(self, at: datetime) -> Offer:
+        """What she takes then; raises :class:`Refusal` ``suite-not-permitted`` when nothing."""
+        return offer(
+            self.location, sessions=self.suites, signatures=self.signatures, at=at, policy=self.policy
+        )
 
 
 class LoginRequest:
     """One login under way: :attr:`octets` go to the merchant, :meth:`finish` takes the answer."""
 
     def __init__(
-        self, *, choice: Choice, page: Page, act: Act, octets: bytes, shares: dict[str, KeyShare]
+        self,
+        *,
+        choice: Choice,
+        page: Page,
+        ours: Offer,
+        act: Act,
+        octets: bytes,
+        shares: dict[str, Ephemeral],
     ) -> None:
         """Made by :func:`begin`."""
         self.octets = octets
         self._choice = choice
         self._page = page
+        self._ours = ours
         self._act = act
         self._shares = shares
 
@@ -84,7 +116,7 @@ class LoginRequest:
         """The session that the merchant's answer opens; its keys exist from here on.
 
         Raises :class:`Refusal`: the checker's rules, ``wrong-origin``, ``altered-page``, ``wrong-answer``,
-        ``suite-stripped``, ``stale-answer``, ``invalid-point``.
+        ``suite-stripped``, ``suite-not-permitted``, ``stale-answer``, ``invalid-point``.
         """
         answer = read_act(octets)
         me, merchant = self._act.certificate.id, self._choice.merchant
@@ -93,6 +125,9 @@ class LoginRequest:
             raise Refusal("wrong-origin", "the merchant's certificate does not name this shop")
         if answer.certificate.id != self._page.signing or answer.over:
             raise Refusal("altered-page", "another certificate answered than the page named")
+        check_signature_suite(
+            answer.certificate, self._ours, self._page.offer, at=at, policy=self._choice.policy
+        )
         suite, share, terms = read_login_answer(
             answer.document,
             login_id=self._act.id,
@@ -101,7 +136,7 @@ class LoginRequest:
             offered=tuple(self._shares),
             at=at,
         )
-        secret = self._shares[suite].agree(share)
+        secret = self._shares[suite].secret(share)
         th = transcript(self._page.octets, self._act.signed.octets, answer.signed.octets)
         channel = Channel(Side.BUYER, terms.sid, derive(session_suite(suite), secret, th))
         return Session(channel=channel, terms=terms, th=th)
@@ -132,20 +167,24 @@ def begin(
     if tls.kind == "plain" and not choice.plain:
         raise Refusal("plain-downgrade", "the link to this shop is not declared to be plaintext")
     checker.check_certificate(agreement, chain, purpose=MERCHANT_AGREEMENT, name=choice.merchant, at=at)
-    shares = {
-        name: KeyShare(session_suite(name), random) for name in common_suites(choice.suites, page.suites)
-    }
+    ours, theirs, policy = choice.offer(at), page.offer, choice.policy
+    check_signature_suite(signer.certificate, ours, theirs, at=at, policy=policy)
+    check_sealing_suite(agreement, ours, theirs, at=at, policy=policy)
+    shares = {name: Ephemeral(name, random) for name in common_suites(ours, theirs, at=at, policy=policy)}
     document = write_login(
         sender=signer.certificate.id,
         page=page,
         nonce=random(_NONCE_BYTES),
+        offer=ours,
         shares=[(name, key.share) for name, key in shares.items()],
         tls=tls,
         at=at,
     )
     signed = sign_act(document, [], signer, at)
     octets = cms.seal(signed, oids.ACT, [agreement], random)
-    return LoginRequest(choice=choice, page=page, act=read_act(signed), octets=octets, shares=shares)
+    return LoginRequest(
+        choice=choice, page=page, ours=ours, act=read_act(signed), octets=octets, shares=shares
+    )
 
 
 class Visit:

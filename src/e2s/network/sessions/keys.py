@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from e2s.base import meter
-from e2s.base.errors import Misuse, Refusal
+from e2s.base.errors import Refusal
 from e2s.base.wire import len4
-from e2s.crypto.openers import ephemeral
 from e2s.crypto.suites import SESSIONS, SessionSuite
 
 KEY_BYTES = 32
@@ -32,35 +28,6 @@ def session_suite(name: str) -> SessionSuite:
     if suite is None:
         raise Refusal("suite-unknown", "no session suite has this name", suite=name[:64])
     return suite
-
-
-class KeyShare:
-    """One end's single-use key: its public share, and one agreement with the other end's."""
-
-    def __init__(self, suite: SessionSuite, random: Callable[[int], bytes]) -> None:
-        """A fresh key on the suite's curve."""
-        self.suite = suite
-        key = ephemeral(suite.curve, random)
-        self.share = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        self._key: ec.EllipticCurvePrivateKey | None = key
-
-    def agree(self, share: bytes) -> bytes:
-        """The fixed-length x-coordinate shared with ``share``; the key is gone afterwards.
-
-        Raises :class:`Refusal` ``invalid-point`` for anything but an uncompressed point on the curve.
-        """
-        key, self._key = self._key, None
-        if key is None:
-            raise Misuse("key-spent", "a session's key is used once")
-        if len(share) != self.suite.share_size or share[0] != 4:
-            raise Refusal("invalid-point", "the peer's share is no uncompressed point of the suite's size")
-        meter.count("agree")
-        try:
-            return key.exchange(
-                ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(self.suite.curve, share)
-            )
-        except ValueError as error:
-            raise Refusal("invalid-point", "the peer's share is not a point on the curve") from error
 
 
 def transcript(page: bytes, login_content: bytes, answer_content: bytes) -> bytes:

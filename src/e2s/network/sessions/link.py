@@ -165,7 +165,7 @@ class LinkDoor:
         self._doors = dict(doors)
         self._clock = clock
         self._random = random
-        self._started = clock.now()
+        self._started = self._latest = clock.now()
         self._seen: dict[tuple[str, bytes], datetime] = {}
         self._purged = self._started
         self._lock = threading.Lock()
@@ -206,11 +206,16 @@ class LinkDoor:
     def _once(self, peer: str, ident: bytes, sent: datetime) -> None:
         """Refuse what is outside the window, from before our start, or known."""
         now = self._clock.now()
-        if abs(now - sent) > DELTA or sent < self._started:
-            raise Refusal("link-stale", "the request was sealed too long ago")
         with self._lock:
+            if now < self._latest - DELTA:
+                # The clock was set back: what it forgot while it was ahead may be fresh again, and what it
+                # took for our start may lie ahead.  So this is a start: only what is sealed from now on.
+                self._started = self._latest = self._purged = now
+            self._latest = max(now, self._latest)
+            if abs(now - sent) > DELTA or sent < self._started:
+                raise Refusal("link-stale", "the request was sealed too long ago")
             if now - self._purged > timedelta(seconds=1):
-                self._seen = {k: at for k, at in self._seen.items() if now - at <= 2 * DELTA}
+                self._seen = {k: at for k, at in self._seen.items() if now - at <= 3 * DELTA}
                 self._purged = now
             if (peer, ident) in self._seen:
                 raise Refusal("link-replayed", "this request was answered before")

@@ -2,11 +2,11 @@
 
 ::
 
-    login        = E_M{S_Ba<to merchant; page, nM, nB, kex, tls>}
+    login        = E_M{S_Ba<to merchant; page, nM, nB, location, suites, signatures, kex, tls>}
     login-answer = S_M<to Ba's certificate; req, nM, nB, kex, sid, ...>
 
-The strongest suite common to both lists wins, and both lists are under a signature, so that one who
-strips a list is found out.  ``tls`` says, signed, how the wallet reached the server.
+The strongest suite common to both offers wins, and both offers are under a signature, so that one who
+strips an offer is found out.  ``tls`` says, signed, how the wallet reached the server.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from e2s.crypto.forms import (
     text,
     token,
 )
+from e2s.crypto.suites import MAX_SHARE_BYTES
+from e2s.network.sessions.offers import OFFER_MEMBERS, Offer, common_suites, read_offer
 from e2s.network.sessions.pages import MAX_PAGE_BYTES, NONCE_BYTES, Page, Shop
 
 LOGIN = "e2s/1/login"
@@ -45,7 +47,7 @@ MERCHANT = oids.SIGNING["merchant"]
 MERCHANT_AGREEMENT = oids.AGREEMENT["merchant"]
 #: Login and answer are read at once or not at all.
 _LIFE = timedelta(seconds=120)
-_SHARE = record({"suite": token, "share": octets_max(256, min_size=1)})
+_SHARE = record({"suite": token, "share": octets_max(MAX_SHARE_BYTES, min_size=1)})
 _SPKI_BYTES = 32
 
 
@@ -107,7 +109,8 @@ LOGIN_FORM = Form(
         "page": octets_max(MAX_PAGE_BYTES, min_size=2),
         "nM": octets(NONCE_BYTES),
         "nB": octets(NONCE_BYTES),
-        "kex": list_of(_SHARE, 8, 1),
+        **OFFER_MEMBERS,
+        "kex": list_of(_SHARE, 16, 1),
         "tls": record({"kind": one_of("spki", "plain"), "spki": octets_max(_SPKI_BYTES)}),
     },
     trade=False,
@@ -137,14 +140,22 @@ class Login:
     page: bytes
     merchant_nonce: bytes
     buyer_nonce: bytes
+    offer: Offer
     shares: tuple[tuple[str, bytes], ...]
     tls: Binding
 
 
 def write_login(
-    *, sender: str, page: Page, nonce: bytes, shares: Sequence[tuple[str, bytes]], tls: Binding, at: datetime
+    *,
+    sender: str,
+    page: Page,
+    nonce: bytes,
+    offer: Offer,
+    shares: Sequence[tuple[str, bytes]],
+    tls: Binding,
+    at: datetime,
 ) -> wire.Document:
-    """The unsigned login; ``sender`` is the identifier of Ba's certificate."""
+    """The unsigned login; ``sender`` is the identifier of Ba's certificate, ``offer`` the buyer's, whole."""
     return {
         "type": LOGIN,
         "from": sender,
@@ -154,6 +165,7 @@ def write_login(
         "page": wire.b64u(page.octets),
         "nM": wire.b64u(page.nonce),
         "nB": wire.b64u(nonce),
+        **offer.document(),
         "kex": [{"suite": suite, "share": wire.b64u(share)} for suite, share in shares],
         "tls": tls.document(),
     }
@@ -166,6 +178,7 @@ def read_login(document: wire.Document) -> Login:
         page=wire.unb64u(document["page"]),
         merchant_nonce=wire.unb64u(document["nM"]),
         buyer_nonce=wire.unb64u(document["nB"]),
+        offer=read_offer(document),
         shares=tuple(_share(item) for item in document["kex"]),
         tls=Binding(document["tls"]["kind"], wire.unb64u(document["tls"]["spki"])),
     )
@@ -174,14 +187,14 @@ def read_login(document: wire.Document) -> Login:
 def check_login(login: Login, page: Page, shop: Shop) -> None:
     """The merchant's checks that need no signature: nonce, suites, and the wallet's way here.
 
-    Raises :class:`Refusal` ``altered-page``, ``suite-stripped``, ``plain-downgrade`` or
-    ``foreign-tls-key``.
+    Raises :class:`Refusal` ``altered-page``, ``suite-not-permitted``, ``suite-stripped``,
+    ``plain-downgrade`` or ``foreign-tls-key``.
     """
     if not hmac.compare_digest(login.merchant_nonce, page.nonce):
         raise Refusal("altered-page", "the login's nonce is not its page's")
-    names = [name for name, _ in login.shares]
-    if len(set(names)) != len(names) or not set(names) <= set(page.suites):
-        raise Refusal("suite-stripped", "the login's suites are not of those that were offered")
+    names = tuple(name for name, _ in login.shares)
+    if names != common_suites(page.offer, login.offer, at=page.at, policy=shop.policy):
+        raise Refusal("suite-stripped", "the login's shares are not those of the suites of both offers")
     if login.tls.kind == "plain":
         if not shop.plain:
             raise Refusal("plain-downgrade", "the wallet reached us without TLS, which is not declared here")

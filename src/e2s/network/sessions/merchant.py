@@ -8,7 +8,7 @@ signing and agreement keys live elsewhere: opening an envelope and signing a doc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -18,8 +18,9 @@ from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.instants import Clock, parse_instant, passed_for_counterpart
 from e2s.crypto.acts import Act, read_act, write_content
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.exchange import respond
 from e2s.network.sessions.calls import Call, read_call, write_challenge, write_refusal, write_result
-from e2s.network.sessions.keys import KeyShare, derive, session_suite, transcript
+from e2s.network.sessions.keys import derive, session_suite, transcript
 from e2s.network.sessions.login import (
     BUYER_SESSION,
     LOGIN,
@@ -32,12 +33,12 @@ from e2s.network.sessions.login import (
     read_login,
     write_answer,
 )
+from e2s.network.sessions.offers import check_signature_suite
 from e2s.network.sessions.pages import (
     SECRET_BYTES,
     Page,
     Shop,
     check_page,
-    common_suites,
     make_page,
     write_page_answer,
 )
@@ -110,10 +111,9 @@ class Sessions:
         sign_document: SignDocument,
         clock: Clock,
         random: Callable[[int], bytes],
-        permitted: Callable[[Certificate], Sequence[str]] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """``permitted`` gives the session suites permitted at the location of a buyer's certificate."""
+        """Ports: who checks, who opens envelopes, who signs; and how long sessions last."""
         self.shop = shop
         self.limits = limits or Limits()
         self._checker = checker
@@ -121,7 +121,6 @@ class Sessions:
         self._sign_document = sign_document
         self._clock = clock
         self._random = random
-        self._permitted = permitted or (lambda _: shop.suites)
         self._secret = random(SECRET_BYTES)
         self._used: dict[bytes, datetime] = {}
         self._table: dict[bytes, _Session] = {}
@@ -149,6 +148,8 @@ class Sessions:
             raise Refusal("stale-page", "the login's time is over")
         page = check_page(self.shop, self._secret, login.page, now)
         check_login(login, page, self.shop)
+        for certificate in (act.certificate, self.shop.signing):
+            check_signature_suite(certificate, page.offer, login.offer, at=now, policy=self.shop.policy)
         self._use(page, now)
         return self._agree(act, login, page, now)
 
@@ -161,11 +162,8 @@ class Sessions:
             self._used[page.nonce] = page.until
 
     def _agree(self, act: Act, login: Login, page: Page, now: datetime) -> bytes:
-        permitted = common_suites(self.shop.suites, self._permitted(act.certificate))
-        shares = dict(login.shares)
-        suite = session_suite(common_suites(permitted, tuple(shares))[0])
-        own = KeyShare(suite, self._random)
-        secret = own.agree(shares[suite.name])
+        name, theirs = login.shares[0]  # the strongest of both offers, as check_login has it
+        share, secret = respond(name, theirs, self._random)
         terms = Terms(
             sid=self._random(SID_BYTES),
             catalogue=self.shop.catalogue,
@@ -177,8 +175,8 @@ class Sessions:
             sender=self.shop.signing.id,
             act=act,
             login=login,
-            suite=suite.name,
-            share=own.share,
+            suite=name,
+            share=share,
             terms=terms,
             at=now,
         )
@@ -188,7 +186,7 @@ class Sessions:
         self._admit(
             _Session(
                 caller=Caller(act.certificate, act.certificates),
-                channel=Channel(Side.MERCHANT, terms.sid, derive(suite, secret, th)),
+                channel=Channel(Side.MERCHANT, terms.sid, derive(session_suite(name), secret, th)),
                 th=th,
                 started=now,
                 last=now,

@@ -17,8 +17,16 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant, parse_instant
 from e2s.crypto.acts import read_parcel, write_parcel
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.forms import Form, digest, instant, list_of, octets, text, token
-from e2s.crypto.suites import SESSIONS
+from e2s.crypto.forms import Form, digest, instant, octets, text
+from e2s.crypto.suites import Policy
+from e2s.network.sessions.offers import (
+    ALL_SESSIONS,
+    ALL_SIGNATURES,
+    OFFER_MEMBERS,
+    Offer,
+    offer,
+    read_offer,
+)
 
 PAGE = "e2s/1/page"
 PAGE_LIFE = timedelta(seconds=120)
@@ -34,7 +42,7 @@ PAGE_FORM = Form(
         "merchant": text(256),
         "origin": text(256),
         "nM": octets(NONCE_BYTES),
-        "suites": list_of(token, 8, 1),
+        **OFFER_MEMBERS,
         "signing": digest,
         "agreement": digest,
         "at": instant,
@@ -48,19 +56,29 @@ PAGE_FORM = Form(
 class Shop:
     """A merchant's shop: what its pages say, and how it may be reached.
 
-    ``suites`` are session suites, strongest first; ``chain`` the issuers of both certificates; ``fronts``
-    the key digests of its own TLS ends; ``plain`` whether the community declares the link plaintext.
+    It offers those of the session ``suites`` and of the ``signatures`` that ``location`` permits when a
+    page is made.  ``chain`` are the issuers of both certificates; ``fronts`` the key digests of its own TLS
+    ends; ``plain`` says whether the community declares the link plaintext.
     """
 
     merchant: str
     origin: str
-    suites: tuple[str, ...]
     signing: Certificate
     agreement: Certificate
+    location: str = "*"
+    suites: tuple[str, ...] = ALL_SESSIONS
+    signatures: tuple[str, ...] = ALL_SIGNATURES
+    policy: Policy | None = None
     chain: tuple[Certificate, ...] = ()
     fronts: tuple[bytes, ...] = ()
     plain: bool = False
     catalogue: str = "/catalogue"
+
+    def offer(self, at: datetime) -> Offer:
+        """What the shop takes then; raises :class:`Refusal` ``suite-not-permitted`` when nothing."""
+        return offer(
+            self.location, sessions=self.suites, signatures=self.signatures, at=at, policy=self.policy
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +89,7 @@ class Page:
     merchant: str
     origin: str
     nonce: bytes
-    suites: tuple[str, ...]
+    offer: Offer
     signing: str
     agreement: str
     at: datetime
@@ -92,7 +110,7 @@ def read_page(octets_: bytes) -> Page:
         merchant=document["merchant"],
         origin=document["origin"],
         nonce=wire.unb64u(document["nM"]),
-        suites=tuple(document["suites"]),
+        offer=read_offer(document),
         signing=document["signing"],
         agreement=document["agreement"],
         at=parse_instant(document["at"]),
@@ -110,7 +128,7 @@ def check_page(shop: Shop, secret: bytes, octets_: bytes, at: datetime) -> Page:
     if not hmac.compare_digest(page.nonce, _nonce(secret, page.nonce[:_RANDOM_BYTES], page.at)):
         raise Refusal("unknown-page", "this server has not made the page since it started")
     if not hmac.compare_digest(octets_, _written(shop, page.nonce, page.at)):
-        if page.suites != shop.suites:
+        if page.offer != shop.offer(page.at):
             raise Refusal("suite-stripped", "the page's suites are not those that were served")
         raise Refusal("altered-page", "the page is not the one that was served")
     if at >= page.until:
@@ -150,18 +168,10 @@ def _written(shop: Shop, nonce: bytes, at: datetime) -> bytes:
             "merchant": shop.merchant,
             "origin": shop.origin,
             "nM": wire.b64u(nonce),
-            "suites": list(shop.suites),
+            **shop.offer(at).document(),
             "signing": shop.signing.id,
             "agreement": shop.agreement.id,
             "at": format_instant(at),
             "until": format_instant(at + PAGE_LIFE),
         }
     )
-
-
-def common_suites(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
-    """Names in both lists, strongest first; raises :class:`Refusal` ``suite-not-permitted`` when none."""
-    found = tuple(name for name in SESSIONS if name in ours and name in theirs)
-    if not found:
-        raise Refusal("suite-not-permitted", "no session suite is permitted at both ends")
-    return found
