@@ -27,7 +27,6 @@ FILE = Path(__file__).with_name("protocol.md")
 SESSIONS = {form.type: form for form in (PAGE_FORM, LOGIN_FORM, ANSWER_FORM, PRESENCE_FORM)}
 TABLES = {
     "buyer": BUYER,
-    "location": "ISO 3166 code of the country where this end is, or `*`",
     "merchant": MERCHANT,
     "payment": PAYMENT,
     "gateway": GATEWAY,
@@ -91,6 +90,7 @@ MEANINGS = {
     "lines": "number, article, text, kind, quantity, unit price, VAT rate, net",
     "delivery.lines": "number and quantity of each line delivered",
     "list": "`#` of the price list that the buyer saw",
+    "location": "ISO 3166 code of the country where this end is, or `*`",
     "mcc": "merchant category code",
     "merchant": "digest of the merchant's payment certificate P",
     "page.merchant": "the merchant's name",
