@@ -304,11 +304,28 @@ def check(data: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEME
             seen += 1
             if seen > max_elements:
                 raise Refusal("der-count", "more elements than may be read", most=max_elements)
-            tag, start, stop = _header(data, pos, end)
-            if tag & 0x20:
+            kind = _KINDS[data[pos]]
+            start = pos + 2
+            # a short element is looked at without a further call; any other, and any fault, is read below
+            if kind != _ASKED and start <= end and (size := data[pos + 1]) < 0x80 and size <= end - start:
+                stop = start + size
+            else:
+                tag, start, stop = _header(data, pos, end)
+                _check_universal(tag, data, start, stop)
+                kind = _KINDS[tag] if kind != _ASKED else tag & 0x20
+            if kind and start != stop:
                 todo.append((start, stop, depth - 1))
-            _check_universal(tag, data, start, stop)
             pos = stop
+
+
+#: Of a first octet: whether elements are inside (20), or whether :func:`_check_universal` must see it (1).
+_ASKED = 1
+_KINDS = bytes(
+    tag & 0x20
+    if tag & 0x1F != 0x1F and (tag & 0xC0 or tag in {OCTET_STRING, UTF8, SEQUENCE, SET, UTC_TIME})
+    else _ASKED
+    for tag in range(256)
+)
 
 
 def _check_universal(tag: int, data: bytes, start: int, stop: int) -> None:

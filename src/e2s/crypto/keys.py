@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,12 +15,22 @@ from cryptography.hazmat.primitives.serialization import (
 
 from e2s.base import meter
 from e2s.base.errors import Refusal
+from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.openers import check_pair
-from e2s.crypto.suites import SignatureSuite, check_suite, sealing_suites_of, signature_suite_of
+from e2s.crypto.suites import (
+    MAX_RSA_BITS,
+    SignatureSuite,
+    check_suite,
+    sealing_suites_of,
+    signature_suite_of,
+)
 
 _MAX_KEY_BYTES = 64 * 1024
+_MAX_EXPONENT_BITS = 64
+_RSA_BLOCK = re.compile(rb"-----BEGIN (?:RSA )?PRIVATE KEY-----([^-]*+)-----END", re.ASCII)
+_AFTER_HEADERS = re.compile(rb"\n[ \t]*\r?\n")
 
 
 class KeySigner:
@@ -61,6 +73,7 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     """Read a PEM private key of any suite; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``."""
     if len(pem) > _MAX_KEY_BYTES:
         raise Refusal("bad-key", "the key file is larger than may be read", size=len(pem))
+    _check_numbers(pem)
     try:
         key = load_pem_private_key(pem, passphrase)
     except TypeError as error:
@@ -73,3 +86,34 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     if not sealing_suites_of(known):
         signature_suite_of(known)
     return known
+
+
+def _check_numbers(pem: bytes) -> None:
+    """Refuse RSA numbers that belong to no key, in files that are not sealed, before the library tries them.
+
+    It asks whether the primes are prime first, which for numbers of absurd size takes it hours.
+    """
+    for block in _RSA_BLOCK.finditer(pem):
+        body = _AFTER_HEADERS.split(block.group(1).strip())[-1]
+        try:
+            numbers = _rsa_numbers(base64.b64decode(body))
+        except (Refusal, ValueError):
+            continue  # sealed, or no RSA key by its form: the library says so at once
+        modulus, public, secret, prime, other = numbers[1:6]
+        if modulus.bit_length() > MAX_RSA_BITS or prime * other != modulus or min(prime, other) < 2:
+            raise Refusal("bad-key", "the key's numbers are of absurd size or do not belong together")
+        if public.bit_length() > _MAX_EXPONENT_BITS or any(
+            public * secret % (one - 1) != 1 for one in (prime, other)
+        ):
+            raise Refusal("bad-key", "the key's exponents do not belong together")
+
+
+def _rsa_numbers(octets: bytes) -> list[int]:
+    """The numbers of an RSAPrivateKey (RFC 8017, A.1.2), bare or in a PrivateKeyInfo (RFC 5208, 5)."""
+    key = der.Reader(octets).enter()
+    version = key.integer()
+    if key.peek() == der.SEQUENCE:
+        key.span(der.SEQUENCE)
+        key = der.Reader(key.content(der.OCTET_STRING)).enter()
+        version = key.integer()
+    return [version, *(key.integer(_MAX_KEY_BYTES) for _ in range(8))]

@@ -42,8 +42,9 @@ def said_of(attributes: bytes, content_type: str, certificate: Certificate, *, e
 def unsigned_of(reader: der.Reader) -> Mapping[str, bytes]:
     """Values by type: a type may stand there several times with several values (RFC 5652, 11.4)."""
     values: dict[str, bytes] = {}
-    for element in reader.elements(der.SEQUENCE, MAX_ATTRIBUTES):
-        der.check(element)
+    elements = reader.elements(der.SEQUENCE, MAX_ATTRIBUTES)
+    der.check(der.sequence(*elements))
+    for element in elements:
         oid, held = _attribute(element)
         values[oid] = values.get(oid, b"") + b"".join(held)
     return MappingProxyType(values)
@@ -82,6 +83,7 @@ def _attributes(attributes: bytes, *, exact: bool) -> dict[str, bytes]:
     elements = der.Reader(attributes).elements(der.SEQUENCE, MAX_ATTRIBUTES)
     der.check_order(elements)
     values: dict[str, bytes] = {}
+    others: list[bytes] = []
     for element in elements:
         oid, held = _attribute(element)
         if oid in values:
@@ -90,9 +92,10 @@ def _attributes(attributes: bytes, *, exact: bool) -> dict[str, bytes]:
             if len(held) > 1:
                 raise Refusal("cms-attribute-values", "an attribute has more than one value", attribute=oid)
         else:
-            der.check(element)
+            others.append(element)
             der.check_order(held)
         values[oid] = b"".join(held)
+    der.check(der.sequence(*others))  # as one, so that many cost no more than one
     if exact and values.keys() != FIVE:
         raise Refusal("cms-signed-attributes", "the signed attributes are not the five that E2S signs")
     if oids.CONTENT_TYPE not in values or oids.MESSAGE_DIGEST not in values:

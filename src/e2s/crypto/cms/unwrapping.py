@@ -109,6 +109,7 @@ def find_recipient(data: der.Reader, certificate: Certificate, *, foreign: bool 
     elements = data.enter(der.SET).elements(None, MAX_RECIPIENTS)
     der.check_order(elements)
     mine, found, most = _names(certificate), None, MAX_RECIPIENTS
+    others: list[bytes] = []
     for element in elements:
         tag, info = element[0], der.Reader(element)
         one: Recipient | None = None
@@ -119,12 +120,13 @@ def find_recipient(data: der.Reader, certificate: Certificate, *, foreign: bool 
         elif tag == OTHER and (kem := _kem(info.enter(OTHER))) is not None:
             one, count = _encapsulated(kem, mine), 1
         elif foreign and tag in {_SHARED_KEY, _PASS_PHRASE, OTHER}:
-            der.check(element)
+            others.append(element)
             count = 1
         else:
             raise Refusal("cms-recipient", "a recipient is addressed in a way that is not accepted")
         most -= count
         found = found or one
+    der.check(der.sequence(*others))  # as one, so that many cost no more than one
     if found is None:
         raise Refusal("not-for-me", "the envelope does not name this certificate")
     return found
