@@ -1,9 +1,10 @@
 """What envelopes cost over the bare primitives, by kind of key and number of recipients.
 
 The bare side does by the library's own calls what no sender can leave out: for agreement one ephemeral key
-from the caller's octets with its point, each agreement, and the content's encryption; for encapsulation each
-encapsulation with its derivation and wrap (RFC 9629, 2); for transport each OAEP.  What the envelope costs
-over the agreements, or encapsulations, alone stands in the detail as ``over_alone``.
+from the caller's octets with its point, and for each recipient the agreement, its derivation and the wrap
+(RFC 5753, 3.1; RFC 8418, 2); for encapsulation each encapsulation with derivation and wrap (RFC 9629, 2);
+for transport each OAEP; and the content's encryption.  What the envelope costs over the agreements,
+encapsulations or transports alone stands in the detail as ``over_alone``.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _sealing(
 def _ecdh(authority: _Authority, count: int) -> dict[str, Any]:
     recipients = _recipients(authority, [ec.generate_private_key(CURVE) for _ in range(count)], count)
     keys: list[Any] = [one.public_key for one in recipients]
-    lasting = ec.generate_private_key(CURVE)
+    lasting, info, digest = ec.generate_private_key(CURVE), shared_info(32), hashes.SHA256()
 
     def alone() -> None:
         for key in keys:
@@ -82,7 +83,7 @@ def _ecdh(authority: _Authority, count: int) -> dict[str, Any]:
         own = ephemeral(CURVE, secrets.token_bytes)
         own.public_key().public_bytes(*POINT)
         for key in keys:
-            own.exchange(ECDH, key)
+            aes_key_wrap(X963KDF(digest, 32, info).derive(own.exchange(ECDH, key)), KEY)
         AESGCM(KEY).encrypt(NONCE, CONTENT, None)
 
     return _sealing(f"envelopes.ecdh-{count}", 1.2, recipients, bare, alone)
@@ -91,7 +92,7 @@ def _ecdh(authority: _Authority, count: int) -> dict[str, Any]:
 def _x25519(authority: _Authority) -> dict[str, Any]:
     recipients = _recipients(authority, [x25519.X25519PrivateKey.generate() for _ in range(100)], 100)
     keys: list[Any] = [one.public_key for one in recipients]
-    lasting = x25519.X25519PrivateKey.generate()
+    lasting, info, digest = x25519.X25519PrivateKey.generate(), shared_info(32), hashes.SHA256()
 
     def alone() -> None:
         for key in keys:
@@ -101,7 +102,7 @@ def _x25519(authority: _Authority) -> dict[str, Any]:
         own = x25519.X25519PrivateKey.from_private_bytes(secrets.token_bytes(32))
         own.public_key().public_bytes(*RAW)
         for key in keys:
-            own.exchange(key)
+            aes_key_wrap(HKDF(digest, 32, None, info).derive(own.exchange(key)), KEY)
         AESGCM(KEY).encrypt(NONCE, CONTENT, None)
 
     return _sealing("envelopes.x25519-100", 1.2, recipients, bare, alone)
@@ -113,11 +114,15 @@ def _rsa(authority: _Authority) -> dict[str, Any]:
     recipients = _recipients(authority, made, 100)
     keys: list[Any] = [one.public_key for one in recipients]
 
-    def bare() -> None:
+    def alone() -> None:
         for key in keys:
             key.encrypt(KEY, OAEP)
 
-    return _sealing("envelopes.rsa-100", 1.3, recipients, bare, bare)
+    def bare() -> None:
+        alone()
+        AESGCM(KEY).encrypt(NONCE, CONTENT, None)
+
+    return _sealing("envelopes.rsa-100", 1.3, recipients, bare, alone)
 
 
 def _kem(authority: _Authority, kind: Any) -> dict[str, Any]:

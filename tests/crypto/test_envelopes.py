@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +137,11 @@ def test_each_recipient_gets_the_first_suite_that_fits():
 def test_old_and_new_suites_do_not_mix():
     with pytest.raises(Misuse, match="mixed-suites"):
         sealed("rsa", "p256", suites=("rsa-oaep-aes256cbc", "ecdh-p256-aes256gcm"))
+
+
+def test_the_page_names_every_suite():
+    page = (Path(__file__).parents[2] / "docs" / "envelopes.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z0-9-]+)`", page, re.MULTILINE) == [*suites.SEALINGS, *suites.OLD_SEALINGS]
 
 
 # Recipients of every kind
