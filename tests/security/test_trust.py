@@ -10,8 +10,8 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.acts import read_act, sign_act
-from e2s.network.sessions.local import LocalExchange
-from e2s.security.pki.repository import Repository
+from e2s.network.sessions.local import LocalExchange, drop_answer, nth, to
+from e2s.security.pki.repository import Repository, crl_path
 from e2s.security.pki.trust import FetchedCrls, HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
 
@@ -167,6 +167,40 @@ def test_lists_are_fetched_now_and_then(fetching, pki, clock):
     assert fetching.rule(signer) == ""
     clock.forward(seconds=1)
     assert fetching.rule(signer) == "revoked"
+
+
+def test_a_list_that_was_lost_at_the_start_is_asked_for_again_at_once(pki, clock, tmp_path):
+    """One lost answer must not stop a component for a minute."""
+    fetching = Fetching(pki, clock, tmp_path)
+    for number in (1, 2):
+        fetching.exchange.faults.append(drop_answer(nth(number, to(crl_path(pki.operating)))))
+    signer = pki.signer("merchant", MERCHANT)
+    assert fetching.rule(signer) == fetching.rule(signer) == "revocation-unknown"
+    clock.forward(seconds=1)
+    assert fetching.rule(signer) == fetching.rule(signer) == "revocation-unknown"
+    clock.forward(seconds=1)
+    assert fetching.rule(signer) == "revocation-unknown"
+    clock.forward(seconds=1)
+    assert fetching.rule(signer) == ""
+    assert fetching.asked == 3 + 1 + 1  # only what lacks is asked for again
+    clock.forward(seconds=59)
+    assert fetching.rule(signer) == ""
+    clock.forward(seconds=1)
+    assert fetching.rule(signer) == ""
+    assert fetching.asked == 5 + 3
+
+
+def test_a_repository_that_stays_away_is_asked_ever_more_rarely(fetching, pki, clock):
+    lost = drop_answer(lambda _origin, _request: True)
+    fetching.exchange.faults.append(lost)
+    signer = pki.signer("merchant", MERCHANT)
+    for _ in range(10 * 60):
+        assert fetching.rule(signer) == "revocation-unknown"
+        clock.forward(seconds=1)
+    assert fetching.asked <= 3 * (6 + 10)
+    fetching.exchange.faults.remove(lost)
+    clock.forward(seconds=60)
+    assert fetching.rule(signer) == ""
 
 
 def test_unreachable_repository_fails_closed_at_next_update(fetching, pki, clock):

@@ -21,6 +21,8 @@ from e2s.security.pki.repository import fetch_crl
 from e2s.security.pki.verdict import Verdict
 from e2s.security.pki.verifier import Verifier
 
+_SOON = timedelta(seconds=1)
+
 
 class CrlSource(Protocol):
     """Port: gives the CRLs known now."""
@@ -49,7 +51,9 @@ class FetchedCrls:
     """CRLs fetched from repositories, at most every so often; an older one serves until its nextUpdate.
 
     When a repository cannot be reached the last list stays, and past its nextUpdate the verifier
-    refuses: failure is closed.  A list is never replaced by an older one.
+    refuses: failure is closed.  So a list of which there is none yet is asked for again after a second, then
+    after twice as long each time: one lost answer does not stop a component.  A list is never replaced by
+    an older one.
     """
 
     def __init__(
@@ -68,15 +72,22 @@ class FetchedCrls:
         self._lock = Lock()
         self._held: dict[bytes, bytes] = {}
         self._asked: datetime | None = None
+        self._wait = every
+        self._lacking: list[tuple[str, Certificate]] = []
+        self._patience = _SOON
 
     def crls(self) -> Sequence[bytes]:
         """The newest lists known, fetched again when the last fetch is older than ``every``."""
         with self._lock:
             now = self._clock.now()
-            if self._asked is None or not timedelta(0) <= now - self._asked < self._every:
+            if self._asked is None or not timedelta(0) <= now - self._asked < self._wait:
                 self._asked = now
-                for origin, issuer in self._issuers:
+                for origin, issuer in self._lacking if self._wait < self._every else self._issuers:
                     self._fetch(origin, issuer)
+                held = self._held.keys()
+                self._lacking = [one for one in self._issuers if one[1].digest not in held]
+                self._wait = min(self._every, self._patience) if self._lacking else self._every
+                self._patience = 2 * self._wait if self._lacking else _SOON
             return tuple(self._held.values())
 
     def _fetch(self, origin: str, issuer: Certificate) -> None:
