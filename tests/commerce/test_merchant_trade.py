@@ -236,6 +236,20 @@ def test_a_silent_gateway_leaves_the_payment_pending_and_time_repeats_it(shop):
     assert shop.state(anna, trade) == "delivered"
 
 
+def test_a_clock_that_was_ahead_delays_nothing_once_it_is_right(shop):
+    anna = shop.person()
+    trade, confirmation = shop.contract(anna)
+    shop.payment.silent = True
+    assert shop.pay(anna, trade, confirmation) == {"pending": True}
+    shop.clock.forward(seconds=600)
+    shop.purchasing.tick()
+    shop.clock.forward(seconds=-600)
+    shop.payment.silent = False
+    shop.payment.says = "authorised"
+    shop.purchasing.tick()
+    assert shop.state(anna, trade) == "delivered"
+
+
 def test_what_the_payment_component_refuses_leaves_no_trace(shop):
     anna = shop.person()
     trade, confirmation = shop.contract(anna)

@@ -68,7 +68,7 @@ class Purchasing:
         self.settling = Settling(counter, self.selling, payment, deliverable)
         self._evidence = evidence
         self._refusals = RefusalCounter(counter.component)
-        self._due: dict[int, tuple[datetime, int]] = {}
+        self._tries: dict[int, tuple[datetime, int]] = {}
         self._pruned: datetime | None = None
 
     # ------------------------------------------------------------------ requests
@@ -136,7 +136,7 @@ class Purchasing:
             waiting = store.waiting(connection, _PER_TICK)
             unstamped = store.unstamped(connection, _PER_TICK)
         held = {trade.id for trade in waiting} | set(unstamped)
-        self._due = {key: wait for key, wait in self._due.items() if key in held}
+        self._tries = {key: tried for key, tried in self._tries.items() if key in held}
         for trade in waiting:
             if self._is_due(trade.id, now):
                 with self.counter.alone(trade.person, trade.trade):
@@ -170,14 +170,14 @@ class Purchasing:
                 self.selling.made(trade, name)
 
     def _is_due(self, key: int, now: datetime) -> bool:
-        due, _ = self._due.get(key, (now, 0))
-        return due <= now
+        """Whether to try now; a clock that was set back makes nobody wait longer than the wait."""
+        since, tries = self._tries.get(key, (now, 0))
+        seconds = min(2 ** min(tries, 10) - 1, _MAX_WAIT_SECONDS)
+        return not timedelta(0) <= now - since < timedelta(seconds=seconds)
 
     def _wait(self, key: int, now: datetime, *, moved: bool) -> None:
         """Wait twice as long after each attempt that moved nothing."""
-        tries = 0 if moved else self._due.get(key, (now, 0))[1] + 1
-        seconds = min(2 ** min(tries, 10) - 1, _MAX_WAIT_SECONDS)
-        self._due[key] = (now + timedelta(seconds=seconds), tries)
+        self._tries[key] = (now, 0 if moved else self._tries.get(key, (now, 0))[1] + 1)
 
     def _prune(self, now: datetime) -> None:
         if self._pruned is None or now - self._pruned > timedelta(hours=1):
