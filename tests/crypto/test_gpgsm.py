@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes
 
 from e2s.base.errors import Refusal
 from e2s.crypto import cms, oids
-from tests.worlds.crypto import AT, KINDS, party
-from tests.worlds.programs import Gpgsm
+from tests.worlds.crypto import AT, KINDS, new_party, party
+from tests.worlds.programs import Gpgsm, openssl
 
 pytestmark = pytest.mark.tool
 CONTENT = b"nine resistors\nand a coil\n" * 400
@@ -107,3 +107,15 @@ def test_what_gpgsm_does_not_open(gpgsm, kind, suite):
     """GnuPG 2.2.40: no OAEP, no AuthEnvelopedData, no key agreement; so a mailer must know its peer."""
     message = cms.seal(CONTENT, oids.DATA, [party(kind).certificate], secrets.token_bytes, suites=(suite,))
     assert b"DECRYPTION_FAILED" in gpgsm("--status-fd", "1", "--decrypt", given=message, good=(2,))
+
+
+def test_gpgsm_opens_no_key_agreement_of_openssls_either(gpgsm, tmp_path):
+    """Even where the recipient is named by issuer and number, which is all that libksba reads."""
+    one = new_party("nameless", party("p256").key, key_id=False)
+    gpgsm.take(one)
+    cert, key, _ca = one.files(tmp_path)
+    command = ["cms", "-encrypt", "-binary", "-outform", "DER", "-aes256", "-recip", cert]
+    message = openssl(*command, "-keyopt", "ecdh_kdf_md:sha256", given=CONTENT)
+    assert b"DECRYPTION_FAILED" in gpgsm("--status-fd", "1", "--decrypt", given=message, good=(2,))
+    decrypt = ["cms", "-decrypt", "-binary", "-inform", "DER", "-recip", cert, "-inkey", key]
+    assert openssl(*decrypt, given=message) == CONTENT

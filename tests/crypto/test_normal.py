@@ -14,7 +14,7 @@ from e2s.base.errors import Refusal
 from e2s.crypto import cms, der, oids
 from e2s.crypto.cms.attributes import attribute
 from e2s.crypto.cms.normal import _CONTENT_INFO
-from tests.worlds.ber import reencoded
+from tests.worlds.ber import lengthened, reencoded
 from tests.worlds.crypto import AT, new_party, parse, party, unparse
 from tests.worlds.programs import openssl
 
@@ -67,21 +67,6 @@ def test_any_encoding_of_a_message_comes_out_as_its_der(kind, data):
 @pytest.mark.parametrize("kind", messages())
 def test_a_message_in_der_stays_as_it_is(kind):
     assert cms.normalised(messages()[kind]) == messages()[kind]
-
-
-def lengthened(elements: list, piece: int = 0) -> bytes:
-    """All that has parts of indefinite length, OCTET STRINGs in pieces of so many octets."""
-    parts = []
-    for tag, content in elements:
-        if isinstance(content, list):
-            parts.append(bytes((tag, 0x80)) + lengthened(content, piece) + b"\0\0")
-        elif piece and tag in {der.OCTET_STRING, 0x80}:
-            pieces = (content[at : at + piece] for at in range(0, len(content), piece))
-            inside = b"".join(map(der.octet_string, pieces))
-            parts.append(bytes((tag | 0x20, 0x80)) + inside + b"\0\0")
-        else:
-            parts.append(der.tlv(tag, content))
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize("kind", messages())

@@ -77,6 +77,21 @@ def reencoded(value: bytes, draw: Callable, shape: Shape = ANY) -> bytes:
     return bytes((tag, 0x80)) + body + b"\0\0" if die < 2 else _headed(tag, body, draw)
 
 
+def lengthened(elements: list, piece: int = 0) -> bytes:
+    """All that has parts of indefinite length, OCTET STRINGs in pieces of so many octets."""
+    parts = []
+    for tag, content in elements:
+        if isinstance(content, list):
+            parts.append(bytes((tag, 0x80)) + lengthened(content, piece) + b"\0\0")
+        elif piece and tag in {der.OCTET_STRING, 0x80}:
+            pieces = (content[at : at + piece] for at in range(0, len(content), piece))
+            inside = b"".join(map(der.octet_string, pieces))
+            parts.append(bytes((tag | 0x20, 0x80)) + inside + b"\0\0")
+        else:
+            parts.append(der.tlv(tag, content))
+    return b"".join(parts)
+
+
 def _headed(tag: int, content: bytes, draw: Callable) -> bytes:
     """With a length in any form."""
     width = draw(st.sampled_from([0, 0, 0, 4, 9]))
