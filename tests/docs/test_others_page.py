@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
 from e2s.crypto import oids
 from e2s.crypto.cms import check_signature, open_sealed, sign
@@ -18,7 +19,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_the_code_of_the_page_runs(capsys):
     anna, volt = party("p256", "anna"), party("p384", "volt")
     written = sign(b"nine resistors", oids.DATA, volt.signer, AT)
-    names = {
+    names: dict[str, Any] = {
         "octets": lengthened(parse(written), 5),
         "anna": anna.signer,
         "bert": party("rsa", "bert"),
