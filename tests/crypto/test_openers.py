@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import openers, suites
-from e2s.crypto.keys import spki_of
 from tests.worlds.crypto import new_party, party
 
 RSA = party("rsa")
@@ -55,17 +54,19 @@ def test_agreement_is_of_both(key):
 
 
 def test_agreement_with_another_kind():
-    kinds: list[Any] = [
-        x25519.X25519PrivateKey.generate(),
-        x448.X448PrivateKey.generate(),
-        *map(ec.generate_private_key, CURVES),
-    ]
-    for number, key in enumerate(kinds):
-        for other in kinds[:number] + kinds[number + 1 :]:
-            with pytest.raises(Refusal, match="wrong-key"):
-                openers.agree(key, spki_of(other.public_key()))
-        with pytest.raises(Refusal, match="invalid-point"):
-            openers.agree(key, b"\x30\x00")
+    keys: list[Any] = [x25519.X25519PrivateKey.generate(), x448.X448PrivateKey.generate()]
+    keys += map(ec.generate_private_key, CURVES)
+    parties = [new_party("one", key) for key in keys]
+    for one in parties:
+        for other in parties:
+            if other is not one:
+                with pytest.raises(Refusal, match="wrong-key"):
+                    one.opener.agree(other.certificate.spki)
+        for octets in (b"", b"\x30\x00", one.certificate.spki[:-1], party("rsa").certificate.spki[:40]):
+            with pytest.raises(Refusal, match="invalid-point"):
+                one.opener.agree(octets)
+        with pytest.raises(Refusal, match="wrong-key"):
+            one.opener.agree(RSA.certificate.spki)
 
 
 def test_keys_do_only_what_they_are_for():

@@ -46,6 +46,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
+_AGREEING = frozenset(("ec", "x25519", "x448"))
 _PKCS1, _ECDH = padding.PKCS1v15(), ec.ECDH()
 
 
@@ -60,8 +61,25 @@ class KeyOpener:
         self._kind = kind_of(private_key.__class__)
 
     def agree(self, peer_spki: bytes) -> bytes:
-        """The raw shared secret with ``peer_spki``; its point is checked to be on the curve."""
-        return agree(self._key, peer_spki)
+        """The raw shared secret with ``peer_spki``; raises :class:`Refusal` ``invalid-point``, ``wrong-key``.
+
+        A point of small order, which would give a secret known to all, is an invalid one (RFC 7748, 6.1).
+        """
+        key, kind = self._key, self._kind
+        if kind not in _AGREEING:
+            raise Refusal("wrong-key", "the key is not for key agreement")
+        try:
+            peer: Any = load_der_public_key(peer_spki)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise _no_point() from error
+        meter.count("agree")
+        try:
+            secret: bytes = key.exchange(_ECDH, peer) if kind == "ec" else key.exchange(peer)
+        except (ValueError, TypeError) as error:
+            if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != key.curve.name):
+                raise Refusal("wrong-key", "the peer's key is on another curve") from error
+            raise _no_point() from error
+        return secret
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
         """The secret in a ciphertext; an altered one gives one that nobody knows (FIPS 203, 6.3)."""
@@ -107,34 +125,15 @@ class KeyOpener:
         return sha512(b"e2s: in place of a content key\0" + octets).digest()
 
 
+def _no_point() -> Refusal:
+    return Refusal("invalid-point", "the peer's key is not a point on the curve")
+
+
 @lru_cache(maxsize=64)
 def oaep_of(transport: Transport) -> padding.OAEP:
     """The library's padding of ``transport``."""
     mask = padding.MGF1(_HASHES[transport.mask_digest])
     return padding.OAEP(mask, _HASHES[transport.digest], transport.label or None)
-
-
-def agree(key: PrivateKey, peer_spki: bytes) -> bytes:
-    """The secret with a peer's public key; raises :class:`Refusal` ``invalid-point`` or ``wrong-key``.
-
-    A point of small order, which would give a secret known to all, is an invalid one (RFC 7748, 6.1).
-    """
-    holder: Any = key
-    kind = kind_of(key.__class__)
-    if kind not in {"ec", "x25519", "x448"}:
-        raise Refusal("wrong-key", "the key is not for key agreement")
-    try:
-        peer: Any = load_der_public_key(peer_spki)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise Refusal("invalid-point", "the peer's key is not a point on the curve") from error
-    meter.count("agree")
-    try:
-        secret: bytes = holder.exchange(_ECDH, peer) if kind == "ec" else holder.exchange(peer)
-    except (ValueError, TypeError) as error:
-        if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != holder.curve.name):
-            raise Refusal("wrong-key", "the peer's key is on another curve") from error
-        raise Refusal("invalid-point", "the peer's key is not a point on the curve") from error
-    return secret
 
 
 def ephemeral(curve: ec.EllipticCurve, random: Callable[[int], bytes]) -> ec.EllipticCurvePrivateKey:

@@ -51,9 +51,8 @@ def open_sealed(
         raise Refusal("too-large", "the envelope is larger than may be read", size=len(octets))
     usual = read_usual(octets, opener.certificate)
     if usual is not None:
-        content_type, nonce = usual.content_type, usual.nonce
         key = key_or_none(usual.form.key, 32, octets, opener)
-        return content_type, _decrypted(usual.sealed(octets), nonce, associated(content_type), key)
+        return usual.content_type, _decrypted(usual.sealed, usual.nonce, usual.authenticated, key)
     outer = der.Reader(octets)
     info = outer.enter()
     outer.done()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.cms.frames import NONCE_SIZE, TAG_SIZE, constants
+from e2s.crypto.cms.frames import NONCE_SIZE, TAG_SIZE, associated, constants
 from e2s.crypto.cms.unwrapping import ORIGINATORS
 from e2s.crypto.cms.wrapping import CIPHERTEXT_SIZES, WRAPPED_SIZE, Target, agreement_info, target_of
 from e2s.crypto.ports import Opener
@@ -34,14 +34,9 @@ class Usual(NamedTuple):
     form: Form
     content_type: str
     nonce: bytes
-    #: Where the ciphertext is; the tag is the last of all.
-    start: int
-    stop: int
-
-    def sealed(self, octets: bytes) -> bytes:
-        """Ciphertext and tag."""
-        view = memoryview(octets)
-        return b"".join((view[self.start : self.stop], view[-TAG_SIZE:]))
+    authenticated: bytes | None
+    #: Ciphertext and tag.
+    sealed: bytes
 
 
 class Form:
@@ -172,32 +167,42 @@ def read_usual(octets: bytes, certificate: Certificate) -> Usual | None:
 
 
 def _content(octets: bytes, form: Form) -> Usual | None:
-    """The holes of what follows the RecipientInfos."""
-    at = form.end
-    size = len(octets)
-    # a SEQUENCE of two octets of length, then the content type
+    """The holes of what follows the RecipientInfos: a SEQUENCE with two octets of length."""
+    at, size = form.end, len(octets)
     kind = at + 4
-    if size < kind + 2 or octets[kind] != der.OID:
+    if size < kind + 2:
         return None
-    try:
-        content_type = der.dotted(octets[kind + 2 : kind + 2 + octets[kind + 1]])
-    except Refusal:
+    known = _known(octets[kind : kind + 2 + octets[kind + 1]])
+    if known is None:
         return None
-    first, second, after = constants(content_type)
+    content_type, first, second, after, authenticated = known
     nonce = kind + len(first)
-    begin = nonce + 12 + len(second)
-    stop = size - TAG_SIZE - len(after)
-    length = stop - begin
-    # the ciphertext's own header is of one octet of length, or of two after a mark
-    start = begin + 2 if length - 2 < 0x80 else begin + 3 if length - 3 < 0x100 else begin + 4
+    begin = nonce + NONCE_SIZE
+    end = size - TAG_SIZE
+    stop = end - len(after)
+    # the ciphertext's own header has one octet of length, or a mark and one or two
+    length = stop - begin - len(second)
+    length -= 2 if length - 2 < 0x80 else 3 if length - 3 < 0x100 else 4
     if (
-        stop - start < 0
-        or octets[begin:start] != der.header(0x80, stop - start)
-        or octets[at:kind] != b"\x30\x82" + (stop - kind).to_bytes(2)
+        length < 0
         or stop - kind < 0x100
-        or not octets.startswith(first, kind)
-        or not octets.startswith(second, nonce + 12)
-        or octets[stop : size - TAG_SIZE] != after
+        or octets[at:nonce] != _LENGTH.pack(0x3082, stop - kind) + first
+        or octets[begin : stop - length] != second + der.header(0x80, length)
+        or octets[stop:end] != after
     ):
         return None
-    return Usual(form, content_type, octets[nonce : nonce + 12], start, stop)
+    view = memoryview(octets)
+    sealed = b"".join((view[stop - length : stop], view[end:]))
+    return Usual(form, content_type, octets[nonce:begin], authenticated, sealed)
+
+
+@lru_cache(maxsize=256)
+def _known(identifier: bytes) -> tuple[str, bytes, bytes, bytes, bytes | None] | None:
+    """A content type with its constants, if ``identifier`` is one."""
+    reader = der.Reader(identifier)
+    try:
+        content_type = reader.oid()
+        reader.done()
+    except Refusal:
+        return None
+    return content_type, *constants(content_type), associated(content_type)

@@ -17,7 +17,7 @@ from e2s.crypto import oids
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.suites.derivation import AGREEMENTS, ENCAPSULATIONS, WRAP_ALGORITHM, Derivation
 from e2s.crypto.suites.identifiers import algorithm
-from e2s.crypto.suites.signature import MAX_RSA_BITS, MIN_RSA_BITS
+from e2s.crypto.suites.minima import MAX_RSA_BITS, MIN_RSA_BITS
 from e2s.crypto.suites.transport import OAEP_ALGORITHM, PKCS1_ALGORITHM
 
 _HKDF_SHA256: Final = algorithm(oids.HKDF_SHA256)
