@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, mlkem, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, mlkem, rsa, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base import wire
@@ -79,11 +79,15 @@ def _octets(name: str, size: int) -> bytes:
 @cache
 def signers() -> tuple[KeySigner, ...]:
     """One signer for each kind of key that can be made from octets."""
+    keys: list[PrivateKey] = [
+        _elliptic(ec.SECP256R1(), "signer p256"),
+        _elliptic(ec.SECP384R1(), "signer p384"),
+        _elliptic(ec.SECP521R1(), "signer p521"),
+        ed25519.Ed25519PrivateKey.from_private_bytes(_octets("signer ed25519", 32)),
+        ed448.Ed448PrivateKey.from_private_bytes(_octets("signer ed448", 57)),
+        mldsa.MLDSA44PrivateKey.from_seed_bytes(_octets("signer ml-dsa-44", 32)),
+    ]
     with the_same("signers"):
-        keys: list[PrivateKey] = [
-            _elliptic(ec.SECP256R1(), "signer p256"),
-            _elliptic(ec.SECP384R1(), "signer p384"),
-        ]
         return tuple(
             pki().signer("merchant", f"urn:e2s:market:s{n}", private_key=key) for n, key in enumerate(keys)
         )

@@ -36,6 +36,8 @@ class Target:
     most: int = 16 * 1024
     seconds: float = 1.0
     mib: int = 64
+    #: How many altered inputs the short form tries.
+    short: int = 120
 
     def tried(self, octets: bytes) -> str:
         """The rule that refuses ``octets``, or the empty string; raises anything else as a finding."""

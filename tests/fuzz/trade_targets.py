@@ -233,7 +233,15 @@ TARGETS = (
     Target(name="item-file", read=load.read_items, seeds=_item_file_seeds, mutate=bent),
     Target(name="contracts-toml", read=read_contracts, seeds=lambda: [_CONTRACTS], mutate=bent),
     Target(name="community-toml", read=read_community, seeds=_toml_seeds, mutate=bent),
-    Target(name="archive", read=_archive, seeds=bundles, mutate=bundle_bent, most=256 * 1024),
-    Target(name="bundle", read=_bundle, seeds=bundles, mutate=bundle_bent, most=256 * 1024),
-    Target(name="judgement", read=_judged, seeds=bundles, mutate=bundle_bent, most=256 * 1024, seconds=3.0),
+    Target(name="archive", read=_archive, seeds=bundles, mutate=bundle_bent, most=256 * 1024, short=60),
+    Target(name="bundle", read=_bundle, seeds=bundles, mutate=bundle_bent, most=256 * 1024, short=60),
+    Target(
+        name="judgement",
+        read=_judged,
+        seeds=bundles,
+        mutate=bundle_bent,
+        most=256 * 1024,
+        seconds=3.0,
+        short=20,
+    ),
 )
