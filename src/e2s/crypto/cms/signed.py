@@ -263,11 +263,16 @@ def check_signature(signed: Signed, content: bytes | None = None) -> None:
     """
     if (content is None) == (signed.content is None):
         raise Misuse("cms-detached", "give the content exactly when it is not inside")
-    suite = _suite(signed)
+    suite = suite_of(signed)
     if content is None and suite.digest is hashlib.sha256:
         digest = signed.digest
     else:
         digest = suite.digest(signed.octets if content is None else content).digest()
+    check_digest(signed, suite, digest)
+
+
+def check_digest(signed: Signed, suite: SignatureSuite, digest: bytes) -> None:
+    """Prove that the signer's key signed content of this ``digest`` by ``suite``; raises the same."""
     if not hmac.compare_digest(digest, signed.said.message_digest):
         raise Refusal("altered-content", "the content is not what was signed")
     _check_certificate(signed)
@@ -277,7 +282,7 @@ def check_signature(signed: Signed, content: bytes | None = None) -> None:
         raise Refusal("bad-signature", "the signature is not that of the signer's key")
 
 
-def _suite(signed: Signed) -> SignatureSuite:
+def suite_of(signed: Signed) -> SignatureSuite:
     """The suite to verify with; the algorithms named must be protected and, if exact, the key's own."""
     key = signed.signer_certificate.public_key
     algorithms = (signed.digest_algorithm, signed.signature_algorithm)

@@ -98,32 +98,36 @@ def _unsigned(attributes: Sequence[bytes]) -> bytes:
 
 def wrapped(template: Template, content: tuple[bytes, ...], infos: bytes) -> bytes:
     """The ContentInfo round content (none if detached) and SignerInfos, joined once."""
-    inner: tuple[bytes, ...] = ()
-    size = len(template.content_type)
-    if content:
-        octets = der.header(der.OCTET_STRING, len(content[0]))
-        explicit = der.header(0xA0, len(octets) + len(content[0]))
-        inner = (explicit, octets, content[0])
-        size += sum(map(len, inner))
-    encapsulated = der.header(der.SEQUENCE, size)
-    size += len(encapsulated) + len(template.before_content) + len(template.after_content) + len(infos)
-    data = der.header(der.SEQUENCE, size)
-    explicit = der.header(0xA0, size + len(data))
-    size += len(data) + len(explicit) + len(_SIGNED_DATA)
-    return b"".join(
-        (
-            der.header(der.SEQUENCE, size),
-            _SIGNED_DATA,
-            explicit,
-            data,
-            template.before_content,
-            encapsulated,
-            template.content_type,
-            *inner,
-            template.after_content,
-            infos,
-        )
+    if not content:
+        return b"".join(around(template, None, infos))
+    before, after = around(template, len(content[0]), infos)
+    return b"".join((before, content[0], after))
+
+
+def around(template: Template, size: int | None, infos: bytes) -> tuple[bytes, bytes]:
+    """What stands before and after ``size`` octets of content (None if detached) in the ContentInfo."""
+    inner = b""
+    inside = len(template.content_type)
+    if size is not None:
+        octets = der.header(der.OCTET_STRING, size)
+        inner = der.header(0xA0, len(octets) + size) + octets
+        inside += len(inner) + size
+    encapsulated = der.header(der.SEQUENCE, inside)
+    inside += len(encapsulated) + len(template.before_content) + len(template.after_content) + len(infos)
+    data = der.header(der.SEQUENCE, inside)
+    explicit = der.header(0xA0, inside + len(data))
+    inside += len(data) + len(explicit) + len(_SIGNED_DATA)
+    before = (
+        der.header(der.SEQUENCE, inside),
+        _SIGNED_DATA,
+        explicit,
+        data,
+        template.before_content,
+        encapsulated,
+        template.content_type,
+        inner,
     )
+    return b"".join(before), template.after_content + infos
 
 
 def template_of(signer: Signer, certificates: Sequence[Certificate], content_type: str) -> Template:
