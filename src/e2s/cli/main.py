@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "evidence": ("e2s.cli.evidence", "", "Show and verify evidence bundles off-line."),
     "audit": ("e2s.cli.audit", "", "Show and verify a party's audit log."),
     "pki": ("e2s.cli.pki", "", "Judge certificates: path, revocation, policies, purpose and name."),
+    "suites": ("e2s.cli.suites", "suites", "Say which suites are permitted where."),
     "cms": ("e2s.cli.cms", "", "Sign, verify, encrypt and decrypt CMS messages."),
 }
 

@@ -33,10 +33,11 @@ class Part:
     size: int
 
     def __str__(self) -> str:
-        """``ecdh-256``."""
-        return f"{self.mechanism}-{self.size}"
+        """``ecdh-256``; the size is left out where the name says it."""
+        return self.mechanism if self.mechanism in _ONE_SIZE else f"{self.mechanism}-{self.size}"
 
 
+_ONE_SIZE: Final = frozenset({"ed25519", "ed448", "x25519", "x448", "shake256"})
 _SHA256, _SHA384, _SHA512 = Part("sha2", 256), Part("sha2", 384), Part("sha2", 512)
 _GCM, _CBC = Part("aes-gcm", 256), Part("aes-cbc", 256)
 

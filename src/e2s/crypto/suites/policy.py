@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.suites.mechanisms import OLD, PARTS, USE_OF, Kind, Part, Use, parts_of
@@ -89,13 +89,34 @@ class Permitted:
         return min(row.until for row in self.rows)
 
 
+#: Why a suite is barred, the most telling first.
+Why: TypeAlias = Literal["ended", "early", "forbidden", "size", "unnamed"]
+_TELLING: Final[tuple[Why, ...]] = get_args(Why)
+
+
 @dataclass(frozen=True)
 class Barred:
-    """A suite may not be used, because of ``part``; ``row`` is what stands against it, if any does."""
+    """A suite may not be used at ``location`` because of ``part``; ``row`` stands against it, if any does."""
 
     part: Part
-    because: str
+    use: Use
+    location: str
+    why: Why
     row: Row | None = None
+
+    @property
+    def because(self) -> str:
+        """The reason in words: the mechanism, the place and, in brackets, the clause."""
+        where, row = f"{self.part} for {self.use} at {self.location}", self.row
+        if row is None:
+            return f"{where}: no document for this place names it"
+        said = {
+            "ended": f"not after {row.until}",
+            "early": f"not before {row.since}",
+            "forbidden": "forbidden",
+            "size": f"at least {row.minimum}" if self.part.size < row.minimum else f"at most {row.maximum}",
+        }
+        return f"{where}: {said[self.why]} ({row.source})"
 
 
 Judgement: TypeAlias = Permitted | Barred
@@ -128,21 +149,15 @@ def _judged(policy: Policy, kind: Kind, name: str, location: str, day: date) -> 
 
 
 def _barred(part: Part, use: Use, location: str, rows: list[Row], day: date) -> Barred:
-    """Why no row permits ``part``; of several the one that came nearest."""
-    where = f"{part} for {use} at {location}"
+    """Why no row permits ``part``; of several rows the one that came nearest."""
     fitting = [row for row in rows if row.fits(part)]
     if not rows:
-        return Barred(part, f"{where}: no document for this place names it")
+        return Barred(part, use, location, "unnamed")
     if not fitting:
-        row = max(rows, key=lambda one: one.until)
-        bound = f"at least {row.minimum}" if part.size < row.minimum else f"at most {row.maximum}"
-        return Barred(part, f"{where}: {bound} is asked for ({row.source})", row)
+        return Barred(part, use, location, "size", max(rows, key=lambda row: row.until))
     row = max(fitting, key=lambda one: one.until)
-    if row.status == "forbidden":
-        return Barred(part, f"{where}: forbidden ({row.source})", row)
-    if day > row.until:
-        return Barred(part, f"{where}: not after {row.until} ({row.source})", row)
-    return Barred(part, f"{where}: not before {row.since} ({row.source})", row)
+    why: Why = "forbidden" if row.status == "forbidden" else "ended" if day > row.until else "early"
+    return Barred(part, use, location, why, row)
 
 
 def permitted(
@@ -187,8 +202,7 @@ def none_permitted(
 ) -> Refusal:
     """Why no suite of ``kind`` is permitted at both: first what has ended, then what is too small."""
     found = [one for _, one in barred(kind, location_a, location_b, at=at, policy=policy)]
-    day = day_of(at)
-    found.sort(key=lambda one: (one.row is None, one.row is not None and one.row.until >= day))
+    found.sort(key=lambda one: _TELLING.index(one.why))
     reasons = list(dict.fromkeys(one.because for one in found))
     more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
     return Refusal(

@@ -75,7 +75,7 @@ def offer(
 ) -> Offer:
     """What of ``sessions`` and ``signatures`` is permitted at ``location`` then, strongest first.
 
-    Raises :class:`Refusal` ``suite-not-permitted`` where nothing of a kind is.
+    Raises :class:`Refusal` ``suite-not-permitted``, with a row, where nothing of a kind is.
     """
     found: dict[suites.Kind, tuple[str, ...]] = {}
     wanted: dict[suites.Kind, Sequence[str]] = {"session": sessions, "signature": signatures}
@@ -85,12 +85,9 @@ def offer(
         if not here:
             raise suites.none_permitted(kind, location, location, at=at, policy=policy)
         if not found[kind]:
-            raise Refusal(
-                "suite-not-permitted",
-                f"{location} permits none of the {kind} suites that are wanted here",
-                kind=kind,
-                location=location,
-            )
+            for name in names:
+                suites.check(kind, name, location, location, at=at, policy=policy)
+            raise Refusal("suite-not-permitted", "an end must want some suite", kind=kind, location=location)
     return Offer(location=location, suites=found["session"], signatures=found["signature"])
 
 
