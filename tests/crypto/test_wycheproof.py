@@ -16,7 +16,7 @@ from e2s.base.errors import Refusal
 from e2s.crypto import der, suites
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
-from e2s.crypto.openers import KeyOpener, agree
+from e2s.crypto.openers import KeyOpener
 from tests.judges.examples import described, wycheproof
 from tests.worlds.crypto import parse, party, unparse
 
@@ -53,6 +53,11 @@ def certificate_of(spki: bytes) -> Certificate:
 
 def spki(oid: str, octets: bytes) -> bytes:
     return der.sequence(der.sequence(der.oid(oid)), der.tlv(der.BIT_STRING, b"\x00" + octets))
+
+
+def agree(key: Any, peer_spki: bytes) -> bytes:
+    """The secret as the holder of ``key`` finds it."""
+    return KeyOpener(certificate_of(spki_of(key.public_key())), key).agree(peer_spki)
 
 
 def otherwise(name: str, expected: Callable[[dict[str, Any]], bool]) -> list[str]:
