@@ -61,25 +61,8 @@ class KeyOpener:
         self._kind = kind_of(private_key.__class__)
 
     def agree(self, peer_spki: bytes) -> bytes:
-        """The raw shared secret with ``peer_spki``; raises :class:`Refusal` ``invalid-point``, ``wrong-key``.
-
-        A point of small order, which would give a secret known to all, is an invalid one (RFC 7748, 6.1).
-        """
-        key, kind = self._key, self._kind
-        if kind not in _AGREEING:
-            raise Refusal("wrong-key", "the key is not for key agreement")
-        try:
-            peer: Any = load_der_public_key(peer_spki)
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise _no_point() from error
-        meter.count("agree")
-        try:
-            secret: bytes = key.exchange(_ECDH, peer) if kind == "ec" else key.exchange(peer)
-        except (ValueError, TypeError) as error:
-            if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != key.curve.name):
-                raise Refusal("wrong-key", "the peer's key is on another curve") from error
-            raise _no_point() from error
-        return secret
+        """The raw shared secret with ``peer_spki``; its point is checked to be on the curve."""
+        return agree(self._key, peer_spki)
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
         """The secret in a ciphertext; an altered one gives one that nobody knows (FIPS 203, 6.3)."""
@@ -134,6 +117,29 @@ def oaep_of(transport: Transport) -> padding.OAEP:
     """The library's padding of ``transport``."""
     mask = padding.MGF1(_HASHES[transport.mask_digest])
     return padding.OAEP(mask, _HASHES[transport.digest], transport.label or None)
+
+
+def agree(key: PrivateKey, peer_spki: bytes) -> bytes:
+    """The secret of a private key with a peer's public one; raises ``invalid-point`` or ``wrong-key``.
+
+    A point of small order, which would give a secret known to all, is an invalid one (RFC 7748, 6.1).
+    """
+    holder: Any = key
+    kind = kind_of(key.__class__)
+    if kind not in _AGREEING:
+        raise Refusal("wrong-key", "the key is not for key agreement")
+    try:
+        peer: Any = load_der_public_key(peer_spki)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _no_point() from error
+    meter.count("agree")
+    try:
+        secret: bytes = holder.exchange(_ECDH, peer) if kind == "ec" else holder.exchange(peer)
+    except (ValueError, TypeError) as error:
+        if kind_of(peer.__class__) != kind or (kind == "ec" and peer.curve.name != holder.curve.name):
+            raise Refusal("wrong-key", "the peer's key is on another curve") from error
+        raise _no_point() from error
+    return secret
 
 
 def ephemeral(curve: ec.EllipticCurve, random: Callable[[int], bytes]) -> ec.EllipticCurvePrivateKey:
