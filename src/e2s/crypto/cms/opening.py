@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
+from e2s.crypto.cms.addressing import find_recipient
 from e2s.crypto.cms.frames import BLOCK, NONCE_SIZE, TAG_SIZE, associated
-from e2s.crypto.cms.unwrapping import content_key, find_recipient, key_or_none
+from e2s.crypto.cms.unwrapping import content_key, key_or_none
 from e2s.crypto.cms.usual import read_usual
 from e2s.crypto.ports import Opener
 

@@ -1,6 +1,6 @@
 """The envelope to one recipient is written by filling holes and read by comparing all but them.
 
-Whatever differs in any octet is left to the reader of :mod:`e2s.crypto.cms.unwrapping`, which says why.
+Whatever differs in any octet is left to the reader of :mod:`e2s.crypto.cms.opening`, which says why.
 """
 
 from __future__ import annotations
