@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from e2s.base.errors import Refusal
-from e2s.base.instants import parse_instant
+from e2s.base.instants import DELTA, parse_instant
 from e2s.base.wire import b64u, unb64u
-from e2s.commerce.bankcard.evidence import read_bundle
+from e2s.commerce.bankcard.evidence import judge, read_bundle
 from e2s.crypto.acts import read_act
 from tests.worlds.shop import LINES, ShopWorld
 
@@ -201,6 +203,37 @@ def test_tsa_down(shop):
     status = shop.ask(anna, "status", trade=trade)
     assert status["state"] == "captured"
     assert {"stamp", "deliveryStamp"} <= status["acts"].keys()
+
+
+def test_no_stamp_is_taken_that_would_prove_a_confirmation_late(shop):
+    """Unstamped, its time is claimed; a stamp after confirmBy + 2δ would take away what was claimed."""
+    anna = shop.person()
+    doors = shop.exchange.doors
+    away = {name: doors.pop(name) for name in ("http://tsa1.test", "http://tsa2.test")}
+    offer = shop.offer(anna)
+    latest = parse_instant(read_act(offer).document["confirmBy"]) + 2 * DELTA
+    assert "stamp" not in shop.accept(anna, offer)
+    trade = read_act(offer).document["trade"]
+    doors |= away
+    shop.clock.at = latest + timedelta(seconds=1)
+    shop.purchasing.tick()
+    assert "stamp" not in shop.ask(anna, "status", trade=trade)["acts"]
+    shop.clock.forward(hours=2)
+    shop.purchasing.tick()
+    bundle = (shop.folder / "evidence" / f"{trade}.tar").read_bytes()
+    assert judge(bundle, shop.pki.anchors).holds
+
+
+def test_the_last_stamp_in_time_is_taken(shop):
+    anna = shop.person()
+    doors = shop.exchange.doors
+    away = {name: doors.pop(name) for name in ("http://tsa1.test", "http://tsa2.test")}
+    offer = shop.offer(anna)
+    shop.accept(anna, offer)
+    doors |= away
+    shop.clock.at = parse_instant(read_act(offer).document["confirmBy"]) + 2 * DELTA
+    shop.purchasing.tick()
+    assert "stamp" in shop.ask(anna, "status", trade=read_act(offer).document["trade"])["acts"]
 
 
 def test_hold_expires_while_delivering(shop):

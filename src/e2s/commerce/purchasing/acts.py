@@ -13,6 +13,7 @@ from pathlib import Path
 from e2s.base import wire
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.events import Event
+from e2s.base.instants import DELTA
 from e2s.base.refusals import RefusalCounter
 from e2s.base.wire import Document, b64u
 from e2s.commerce.evidence import TradeRecord, write_bundle
@@ -134,7 +135,7 @@ class Purchasing:
         self._write(self._refusals.due(now))
         with self.counter.store.reading() as connection:
             waiting = store.waiting(connection, _PER_TICK)
-            unstamped = store.unstamped(connection, _PER_TICK)
+            unstamped = store.unstamped(connection, now - 2 * DELTA, _PER_TICK)
         held = {trade.id for trade in waiting} | set(unstamped)
         self._tries = {key: tried for key, tried in self._tries.items() if key in held}
         for trade in waiting:

@@ -20,11 +20,12 @@ from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Fact, Refusal, Unreachable
 from e2s.base.events import Event
-from e2s.base.instants import Clock
+from e2s.base.instants import DELTA, Clock, parse_instant
 from e2s.base.wire import Document
 from e2s.commerce.purchasing import store
 from e2s.commerce.purchasing.offer import Deadlines
 from e2s.crypto.acts import Act
+from e2s.crypto.stamps import read_token
 from e2s.security.keys.key_handler import KeyClient
 from e2s.security.pki.trust import Trust
 
@@ -106,6 +107,17 @@ class Counter:
             return self.stamper.stamp(sha256(act.signature).digest())
         except Unreachable:
             return None
+
+    def stamped_by(self, act: Act, confirm_by: str) -> bytes | None:
+        """The same of a confirmation, and None once a stamp would only prove that it came too late.
+
+        Without a token the contract's time is claimed; with a late one it would bind nobody.
+        """
+        latest = parse_instant(confirm_by) + 2 * DELTA
+        token = self.stamped(act) if self.now() <= latest else None
+        # A token may be as much later than our clock.
+        near = self.now() + 2 * DELTA > latest
+        return None if token is None or (near and read_token(token).at > latest) else token
 
     def event(self, connection: sa.Connection, kind: str, outcome: str = "done", **facts: Fact) -> None:
         """An audit event in the act's transaction."""

@@ -125,7 +125,7 @@ class Selling:
         if kept is not None:
             return kept.octets
         octets = counter.sign(trade.id, name)
-        token = counter.stamped(read_act(octets)) if name == "confirm" else None
+        token = counter.stamped_by(read_act(octets), trade.confirm_by) if name == "confirm" else None
         with counter.store.transaction() as connection:
             act = counter.keep(connection, trade.id, name, octets)
             if token:
@@ -231,7 +231,8 @@ class Selling:
         counter = self._counter
         with counter.store.reading() as connection:
             confirmation = store.needed(connection, key, "confirm")
-        token = counter.stamped(confirmation)
+            confirm_by = store.get(connection, key).confirm_by
+        token = counter.stamped_by(confirmation, confirm_by)
         if token is None:
             return False
         with counter.store.transaction() as connection:

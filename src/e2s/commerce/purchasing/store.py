@@ -166,8 +166,12 @@ _STAMP = Prepared(sa.select(STAMP.c.token).where(STAMP.c.trade == _KEY, STAMP.c.
 _STAMPS = Prepared(sa.select(STAMP.c.act, STAMP.c.token).where(STAMP.c.trade == _KEY))
 _UNSTAMPED = Prepared(
     sa.select(ACT.c.trade)
-    .select_from(ACT.outerjoin(STAMP, (STAMP.c.trade == ACT.c.trade) & (STAMP.c.act == ACT.c.id)))
-    .where(ACT.c.name == "confirm", STAMP.c.act.is_(None))
+    .select_from(
+        ACT.join(TRADE, TRADE.c.id == ACT.c.trade).outerjoin(
+            STAMP, (STAMP.c.trade == ACT.c.trade) & (STAMP.c.act == ACT.c.id)
+        )
+    )
+    .where(ACT.c.name == "confirm", STAMP.c.act.is_(None), TRADE.c.confirm_by >= given("since"))
     .limit(given("most"))
 )
 _CRL = Prepared(sa.select(CRL.c.digest).where(CRL.c.digest == given("of_digest")))
@@ -304,9 +308,9 @@ def keep_stamp(connection: sa.Connection, key: int, act_id: str, token: bytes) -
         prepared.add(connection, STAMP, {"trade": key, "act": act_id, "token": token})
 
 
-def unstamped(connection: sa.Connection, most: int) -> list[int]:
-    """Trades whose confirmation has no time stamp yet."""
-    return _UNSTAMPED.column(connection, most=most)
+def unstamped(connection: sa.Connection, since: datetime, most: int) -> list[int]:
+    """Trades, to be confirmed by ``since`` or later, whose confirmation has no time stamp yet."""
+    return _UNSTAMPED.column(connection, since=format_instant(since), most=most)
 
 
 def keep_crls(connection: sa.Connection, key: int, crls: Sequence[bytes]) -> None:
