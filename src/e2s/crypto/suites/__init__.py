@@ -17,7 +17,7 @@ from e2s.crypto.suites.derivation import (
 )
 from e2s.crypto.suites.identifiers import SHA256_ALGORITHMS
 from e2s.crypto.suites.mechanisms import KINDS, PARTS, USE_OF, Kind, Part, Use
-from e2s.crypto.suites.minima import least
+from e2s.crypto.suites.minima import MAX_RSA_BITS, MIN_PATH_RSA_BITS, MIN_RSA_BITS, least
 from e2s.crypto.suites.policy import (
     CHOSEN,
     Barred,
@@ -43,8 +43,6 @@ from e2s.crypto.suites.sealing import (
 )
 from e2s.crypto.suites.session import MAX_SHARE_BYTES, SESSIONS, SessionSuite
 from e2s.crypto.suites.signature import (
-    MAX_RSA_BITS,
-    MIN_RSA_BITS,
     OLD_SIGNATURES,
     SIGNATURES,
     SignatureSuite,
@@ -71,6 +69,7 @@ __all__ = [
     "KINDS",
     "MAX_RSA_BITS",
     "MAX_SHARE_BYTES",
+    "MIN_PATH_RSA_BITS",
     "MIN_RSA_BITS",
     "OAEP",
     "OAEP_ALGORITHM",

@@ -14,6 +14,9 @@ from e2s.crypto.suites.policy import Policy, day_of, table
 
 #: RSA keys of fewer bits have no suite here, wherever they come from (SP 800-57 part 1, table 2: 128 bits).
 MIN_RSA_BITS: Final = 3072
+#: The least that may stand in the path of another's certificate (SP 800-131A, table 2: 112 bits): who
+#: certified a peer is for the peer's own authority to choose, what signs or seals here is for us.
+MIN_PATH_RSA_BITS: Final = 2048
 #: Larger ones cost whoever verifies too much.
 MAX_RSA_BITS: Final = 8192
 

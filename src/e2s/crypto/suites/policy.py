@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from e2s.base.errors import Misuse, Refusal
@@ -73,7 +73,7 @@ class Policy:
 @cache
 def table() -> Policy:
     """The table that comes with E2S (``policy.toml``), read when first asked for."""
-    return Policy(read_rows(resources.files(__package__).joinpath("policy.toml").read_bytes()))
+    return Policy(read_rows(Path(__file__).with_name("policy.toml").read_bytes()))
 
 
 @dataclass(frozen=True)

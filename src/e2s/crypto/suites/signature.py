@@ -14,10 +14,8 @@ from e2s.crypto import der, oids
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.suites.digests import BY_IDENTIFIER, DIGESTS
 from e2s.crypto.suites.identifiers import NULL, algorithm
+from e2s.crypto.suites.minima import MAX_RSA_BITS, MIN_RSA_BITS
 from e2s.crypto.suites.schemes import OWN, Scheme, bound, pss_algorithm, scheme_of
-
-MIN_RSA_BITS: Final = 3072
-MAX_RSA_BITS: Final = 8192
 
 
 @dataclass(frozen=True, eq=False)

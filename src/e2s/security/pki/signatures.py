@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from e2s.base import meter
 from e2s.crypto.kinds import PublicKey, kind_of
+from e2s.crypto.suites.minima import MIN_PATH_RSA_BITS
 from e2s.crypto.suites.schemes import bound, scheme_of
 
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-_MIN_RSA_BITS = 2048
 
 
 def strong(key: PublicKey) -> bool:
@@ -24,7 +24,7 @@ def strong(key: PublicKey) -> bool:
     if kind == "ec":
         return cast(ec.EllipticCurvePublicKey, key).curve.name in _CURVES
     if kind == "rsa":
-        return cast(rsa.RSAPublicKey, key).key_size >= _MIN_RSA_BITS
+        return cast(rsa.RSAPublicKey, key).key_size >= MIN_PATH_RSA_BITS
     return kind != ""
 
 
