@@ -58,7 +58,7 @@ def messages() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", messages())
 @given(data=st.data())
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_any_encoding_of_a_message_comes_out_as_its_der(kind, data):
     message = messages()[kind]
     assert cms.normalised(reencoded(message, data.draw, _CONTENT_INFO)) == message
@@ -118,6 +118,23 @@ def test_pieces_do_not_count_against_the_structure():
     small = cms.sign(bytes(200_000), oids.DATA, party("p256").signer, AT)
     with pytest.raises(Refusal, match="der-count"):
         cms.normalised(lengthened(parse(small), 5))
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa"])
+def test_as_many_recipients_as_an_envelope_may_have(kind):
+    """A thousand, each by the most elements that its kind of key takes."""
+    tree = parse(cms.seal(CONTENT, oids.DATA, [party(kind).certificate], secrets.token_bytes))
+    recipients = tree[0][1][1][1][0][1][1]
+    if kind == "rsa":
+        recipients[1] *= 1000
+    else:
+        recipients[1][0][1][-1][1] *= 1000
+    message = unparse(tree)
+    assert cms.normalised(message) == message
+    # streamed: all round the content is of indefinite length, the recipients are not
+    kind_, (_explicit, ((_sequence, data),)) = tree[0][1]
+    streamed = b"\x30\x80" + unparse([kind_]) + b"\xa0\x80\x30\x80" + unparse(data) + b"\0\0" * 3
+    assert cms.normalised(streamed) == message
 
 
 @pytest.mark.parametrize("kind", ["p256", "rsa"])

@@ -16,6 +16,8 @@ from e2s.base.errors import Refusal
 from e2s.crypto import der
 
 MAX_BYTES: Final = 4 * 1024 * 1024
+#: A message to a thousand recipients has fewer that take one.
+MAX_ELEMENTS: Final = 12_000
 
 _CONSTRUCTED: Final = 0x20
 #: Universal types that may come in pieces (X.690, 8.6, 8.7, 8.23 and 8.25): strings and times.
@@ -37,6 +39,13 @@ _PLAIN: Final = frozenset(
     if not tag & _CONSTRUCTED and tag & 0x1F != 0x1F and tag not in {*_MALFORMED, der.BOOLEAN, der.BIT_STRING}
 )
 _UNNAMED: Final = frozenset(tag for tag in _PLAIN if tag < 0x40 and tag != der.OID)
+
+#: Tags of elements with parts that are DER if their parts are: all but strings in pieces and SETs.
+_HOLDERS: Final = frozenset(
+    (der.SEQUENCE, *(tag for tag in range(0x60, 256) if tag & _CONSTRUCTED and tag & 0x1F != 0x1F))
+)
+#: What an element takes of the bound, in those that are stepped over.
+_WHOLE: Final = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,6 +72,8 @@ ANY: Final = Shape()
 STRING: Final = Shape(string=True)
 UNSORTED: Final = Shape(unsorted=True)
 OPAQUE: Final = Shape(unsorted=True, opaque=True)
+#: Shapes whose parts are nothing that tags do not say.
+_UNNAMING: Final = (ANY, UNSORTED)
 
 
 class _Frame:
@@ -106,13 +117,14 @@ def normalised(
     *,
     max_bytes: int = MAX_BYTES,
     max_depth: int = der.MAX_DEPTH,
-    max_elements: int = der.MAX_ELEMENTS,
+    max_elements: int = MAX_ELEMENTS,
     shape: Shape = ANY,
 ) -> bytes:
     """The DER of the one BER element that ``octets`` are.
 
-    Raises :class:`Refusal` ``too-large``, ``der-depth`` and ``der-count`` at the bounds, ``ber-...`` or
-    ``der-...`` for what is no BER.
+    Of ``max_elements``, each takes one, and a short one that is DER already a quarter, as it costs so little.
+    Raises :class:`Refusal` ``too-large``, ``der-depth`` and ``der-count`` at the bounds,
+    ``ber-...`` or ``der-...`` for what is no BER.
     """
     if len(octets) > max_bytes:
         raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
@@ -122,7 +134,7 @@ def normalised(
 class _Walk:
     """One pass over BER octets; ``out`` holds pieces of DER, with a slot for each header not yet known."""
 
-    __slots__ = ("data", "max_depth", "max_elements", "out", "pos", "seen", "stack", "view")
+    __slots__ = ("data", "left", "max_depth", "max_elements", "out", "pos", "stack", "view")
 
     def __init__(self, data: bytes, max_depth: int, max_elements: int) -> None:
         self.data = data
@@ -130,7 +142,7 @@ class _Walk:
         self.max_depth = max_depth
         self.max_elements = max_elements
         self.pos = 0
-        self.seen = 0
+        self.left = max_elements * _WHOLE
         self.out: list[bytes | memoryview] = []
         self.stack: list[_Frame] = []
 
@@ -162,8 +174,8 @@ class _Walk:
     def _header(self, limit: int) -> tuple[int, int]:
         """Tag and size (or -1) of the element here, which ends at ``limit`` at the latest; to its content."""
         data, pos = self.data, self.pos
-        self.seen += 1
-        if self.seen > self.max_elements:
+        self.left -= _WHOLE
+        if self.left < 0:
             raise Refusal("der-count", "more elements than may be read", most=self.max_elements)
         if limit - pos < 2:
             raise Refusal("der-truncated", "an element is cut short", offset=pos)
@@ -189,7 +201,7 @@ class _Walk:
     def _plain(self, frame: _Frame) -> bool:
         """Step over the elements here that are DER already and have no parts; whether there were any."""
         data, begin, limit, plain, members = self.data, self.pos, frame.limit, frame.plain, frame.members
-        pos, left = begin, self.max_elements - self.seen
+        pos, left = begin, self.left
         while limit - pos >= 2 and left > 0 and data[pos] in plain:
             stop = pos + 2 + data[pos + 1]
             if data[pos + 1] >= 0x80 or stop > limit:
@@ -201,13 +213,14 @@ class _Walk:
             pos = stop
         if members is None and pos != begin:
             self.out.append(self.view[begin:pos])
-        self.seen = self.max_elements - left
+        self.left = left
         self.pos = pos
         frame.size += pos - begin
         return pos != begin
 
     def _element(self, frame: _Frame) -> None:
         """Take the element here, a part of ``frame``: whole, or its header if it has parts."""
+        begin = self.pos
         tag, size = self._header(frame.limit)
         if frame.members is not None:
             frame.members.append(len(self.out))
@@ -222,11 +235,43 @@ class _Walk:
             if tag == der.OID and frame.shape.choices:
                 frame.shape = frame.shape.choices.get(bytes(content), ANY)
             frame.size += self._put(tag, _primitive(tag, content))
+        elif (
+            0 <= size < 0x80 and shape in _UNNAMING and self.pos == begin + 2 and self._settled(begin, shape)
+        ):
+            self.pos += size
+            self.out.append(self.view[begin : self.pos])
+            frame.size += size + 2
         elif shape.opaque and size >= 0:
             frame.size += self._put(tag, self.view[self.pos : self.pos + size])
             self.pos += size
         else:
             self._open(tag, size, shape)
+
+    def _settled(self, begin: int, shape: Shape) -> bool:
+        """Whether the short element at ``begin`` is DER with all its parts, if that is easily said."""
+        data, pos, ends = self.data, begin, [begin + 2 + self.data[begin + 1]]
+        # the element itself, which has been counted whole, is counted here
+        left = self.left + _WHOLE
+        depth = self.max_depth - len(self.stack)
+        while ends:
+            limit = ends[-1]
+            if pos == limit:
+                ends.pop()
+                continue
+            stop = pos + 2 + data[pos + 1] if limit - pos >= 2 else limit + 1
+            left -= 1
+            if stop > limit or len(ends) > depth or left < 0:
+                break
+            tag = data[pos]
+            if tag in _PLAIN:
+                pos = stop
+            elif tag in _HOLDERS or (tag == der.SET and (shape.unsorted or _single(data, pos + 2, stop))):
+                ends.append(stop)
+                pos += 2
+            else:
+                break
+        self.left = left - _WHOLE if ends else left
+        return not ends
 
     def _put(self, tag: int, content: bytes | memoryview) -> int:
         """Put out a whole element, and say its size."""
@@ -296,6 +341,11 @@ class _Walk:
         ends = (*members[1:], len(self.out))
         whole = [b"".join(self.out[i:j]) for i, j in zip(members, ends, strict=True)]
         self.out[members[0] :] = sorted(whole)
+
+
+def _single(data: bytes, pos: int, stop: int) -> bool:
+    """Whether one short element or none fills these octets: a SET that cannot be out of order."""
+    return pos == stop or (pos + 2 <= stop and pos + 2 + data[pos + 1] == stop)
 
 
 def _part(frame: _Frame, tag: int) -> Shape:

@@ -117,5 +117,5 @@ def normalised(octets: bytes, *, max_bytes: int = FOREIGN.max_bytes) -> bytes:
     The content inside is joined but not looked into.  Nothing is proven: read it with
     :data:`~e2s.crypto.cms.FOREIGN`.  Raises :class:`Refusal` ``too-large``, ``der-...`` or ``ber-...``.
     """
-    most = der.MAX_ELEMENTS + len(octets) // _MIN_PIECE
+    most = ber.MAX_ELEMENTS + len(octets) // _MIN_PIECE
     return ber.normalised(octets, max_bytes=max_bytes, max_elements=most, shape=_CONTENT_INFO)
