@@ -16,7 +16,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
-    "rsa": lambda: rsa.generate_private_key(65537, 3072),
+    "rsa": cache(lambda: rsa.generate_private_key(65537, 3072)),  # one for all: they take their time
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ed448": ed448.Ed448PrivateKey.generate,
     "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,

@@ -46,7 +46,7 @@ def judged(octets: bytes, issuer: Certificate) -> list[bool]:
 def test_a_root_and_what_it_certifies(kind):
     issuer = root(kind)
     assert judged(issuer.certificate.der, issuer.certificate) == [True, False]
-    for subject in KEYS:
+    for subject in KEYS if kind == "ed25519" else (kind, "ml-kem-768"):
         use = profile("merchant" if subject in SIGNING else "merchant-agreement")
         wish = Wish(profile=use, names=(NAME,), public_key=peer(subject).key.public_key())
         made = certify(wish, issuer, serial=2, at=START)
