@@ -75,6 +75,14 @@ def test_cmsutil_opens_ours_for_old_peers(nss):
     assert nss.cmsutil("-D", given=message) == CONTENT
 
 
+def test_cmsutil_opens_what_is_chosen_by_its_own_list(nss):
+    own = timeless("rsa").certificate
+    signed = cms.read_signed(cms.normalised(nss.cmsutil("-S", "-N", "rsa", "-P", given=b"x")), cms.FOREIGN)
+    suites = cms.sealings_for([(own, cms.capabilities_of(signed))])
+    message = cms.seal(CONTENT, oids.DATA, [own], secrets.token_bytes, suites=suites)
+    assert nss.cmsutil("-D", given=message) == CONTENT
+
+
 @pytest.mark.parametrize(
     ("kind", "suite"),
     [

@@ -94,6 +94,19 @@ def test_gpgsm_opens_ours_for_old_peers(gpgsm):
     assert gpgsm("--decrypt", given=message) == CONTENT
 
 
+def test_gpgsm_opens_what_is_chosen_by_its_own_list(gpgsm):
+    """It lists AES-128 and triple DES; what is read of that is what it opens."""
+    own = party("rsa").certificate
+    signed = cms.read_signed(
+        cms.normalised(gpgsm("--sign", "-u", named("rsa"), "--output", "-", given=b"x")), cms.FOREIGN
+    )
+    suites = cms.sealings_for([(own, cms.capabilities_of(signed))])
+    assert (
+        gpgsm("--decrypt", given=cms.seal(CONTENT, oids.DATA, [own], secrets.token_bytes, suites=suites))
+        == CONTENT
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "suite"),
     [

@@ -22,6 +22,7 @@ from e2s.crypto.suites import (
     AGREEMENTS,
     OLD_SEALINGS,
     OLD_SIGNATURES,
+    PKCS1_ALGORITHM,
     SEALINGS,
     SIGNATURES,
     SealingSuite,
@@ -77,8 +78,9 @@ class Capabilities:
             return False
         oid, parameters = _listed(suite.algorithm)
         if not listed & _ways(suite):
-            # a list of ciphers alone says nothing about how their keys are to come
-            return True
+            # a list of ciphers alone says nothing about how their keys are to come; of RSA's ways, the older
+            # is the one that every reader of the older ciphers has (RFC 5751, 2.3)
+            return suite.kind != "rsa" or suite.old == (suite.algorithm == PKCS1_ALGORITHM)
         return self.names(oid, parameters)
 
     def verifies(self, suite: SignatureSuite) -> bool:
