@@ -83,7 +83,7 @@ def read_rows(octets: bytes) -> tuple[Row, ...]:
         raise Refusal("too-large", "a table of suites is at most this large", bytes=MAX_TABLE_BYTES)
     try:
         data = tomllib.loads(octets.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number without end
         raise Refusal("bad-suite-table", "the table of suites is not TOML") from error
     documents = data.get("document")
     if data.keys() != {"document"} or not isinstance(documents, list):
@@ -122,7 +122,7 @@ def _rows(place: str, table: object, about: Mapping[str, Any]) -> list[Row]:
     uses = table["use"]
     if not isinstance(uses, list) or not uses or not all(use in USES for use in uses):
         raise _bad(place, "is for authentication, confidentiality or both")
-    if table["mechanism"] not in MECHANISMS:
+    if not isinstance(table["mechanism"], str) or table["mechanism"] not in MECHANISMS:
         raise _bad(place, "names a mechanism of E2S")
     if table["status"] not in STATUSES:
         raise _bad(place, f"has a status of {', '.join(STATUSES)}")
