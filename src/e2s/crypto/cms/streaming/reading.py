@@ -21,7 +21,7 @@ from e2s.crypto.cms.opening import Encrypted, check_tag, read_associated, read_c
 from e2s.crypto.cms.signed import FOREIGN, Signed, check_digest, read_signed, suite_of
 from e2s.crypto.cms.streaming.naming import sealing_name, signature_name
 from e2s.crypto.cms.streaming.spool import Told, pieces, untold, write
-from e2s.crypto.cms.streaming.walk import Frame, Walk
+from e2s.crypto.cms.streaming.walk import MAX_HEADER, Frame, Walk
 from e2s.crypto.cms.streaming.writing import Through, check_gcm, remaining
 from e2s.crypto.cms.unwrapping import content_key, find_recipient
 from e2s.crypto.ports import Opener
@@ -171,6 +171,8 @@ class _Opening:
         content_type = head.encrypted.content_type
         taken = associated(content_type) if authenticated is None else authenticated
         old = kind == oids.ENVELOPED_DATA
+        if not old and not sealed.indefinite:
+            check_gcm(sealed.limit - walk.pos - MAX_HEADER)  # at once, and octet by octet below
         decryption = _Old(head, out) if old else _Authenticated(head, out, taken)
         for piece in walk.string(sealed, 0x80):
             decryption.take(piece)

@@ -18,7 +18,8 @@ MAX_STRUCTURE: Final = 8 * 1024 * 1024
 #: Besides a few, one piece of content for each so many octets.
 _MIN_PIECE: Final = 512
 _CONSTRUCTED: Final = 0x20
-_MAX_HEADER: Final = 2 + 8
+#: Octets of a tag and its length at most.
+MAX_HEADER: Final = 2 + 8
 
 
 class Walk:
@@ -69,7 +70,7 @@ class Walk:
             size = -1
         elif size > 0x80:
             count += size & 0x7F
-            if count > _MAX_HEADER or limit - self.pos < count or not self._fill(count):
+            if count > MAX_HEADER or limit - self.pos < count or not self._fill(count):
                 raise Refusal("ber-length", "a length is too wide or cut short", offset=self.pos)
             size = int.from_bytes(self._buffer[self._at + 2 : self._at + count], "big")
         octets = bytes(self._buffer[self._at : self._at + count])
