@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from e2s.base import wire
 from e2s.base.errors import E2SError
@@ -22,11 +27,14 @@ from e2s.network.sessions.keys import SessionKeys
 from e2s.network.sessions.records import Channel, Kind, Side
 from e2s.security.keys import container
 from e2s.security.keys.container import Cost
+from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import ceremony
+from e2s.security.pki import ceremony, signatures
 from e2s.security.pki.certify import read_request, request
 from e2s.security.pki.crls import CrlIndex
+from e2s.security.pki.ocsp import Answer, is_delegated
+from e2s.security.pki.traits import traits
 from e2s.server.audit import batch
 from tests.fuzz.ground import CONTENT, pki, play, signers, the_same, zeros
 from tests.fuzz.shapes import bent, der_bent, document_bent, framed
@@ -146,6 +154,38 @@ def _request_seeds() -> Iterator[bytes]:
         for suite in ("p256-sha256", "p384-sha384"):
             key = pki().issue("merchant", "urn:e2s:market:k", suite=suite)[2]
             yield request(key, ("urn:e2s:market:volt", "https://volt.example:443"))
+
+
+def _ocsp(octets: bytes) -> None:
+    answer = Answer.read(octets)
+    for ca in (pki().root, pki().operating):
+        answer.by(ca)
+        answer.single(traits(play().cast.merchant.certificate), traits(ca))
+        is_delegated(ca, pki().root)
+        signatures.good(ca.public_key, answer.algorithm, answer.signature, answer.tbs, ca.spki)
+
+
+def _ocsp_seeds() -> Iterator[bytes]:
+    """Answers by a CA of the world, made by the library: good, revoked, and none."""
+    certificate, issuer = play().cast.merchant.certificate.x509, pki().operating.x509
+    key = lent(pki().operating_ca.signer)
+    for status, at in ((ocsp.OCSPCertStatus.GOOD, None), (ocsp.OCSPCertStatus.REVOKED, START)):
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=certificate,
+            issuer=issuer,
+            algorithm=hashes.SHA256(),
+            cert_status=status,
+            this_update=START,
+            next_update=START + timedelta(days=1),
+            revocation_time=at,
+            revocation_reason=x509.ReasonFlags.key_compromise if at else None,
+        )
+        by_hash = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer).certificates([issuer])
+        yield by_hash.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        by_name = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, issuer)
+        yield by_name.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    status_only = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
+    yield status_only.public_bytes(Encoding.DER)
 
 
 # ------------------------------------------------------------------ key files
@@ -366,6 +406,7 @@ def _headed(magic: int) -> Callable[[bytes, Random], bytes]:
 
 TARGETS = (
     Target(name="crl", read=_crl, seeds=_crls, mutate=der_bent, most=4096),
+    Target(name="ocsp", read=_ocsp, seeds=_ocsp_seeds, mutate=der_bent, most=4096),
     Target(name="path-by-insider", read=_insider, seeds=_insider_seeds, mutate=der_bent, most=4096),
     Target(name="crl-by-insider", read=_insider_list, seeds=_list_seeds, mutate=der_bent, most=4096),
     Target(name="path", read=_path, seeds=_path_seeds, mutate=der_bent, most=32 * 1024),

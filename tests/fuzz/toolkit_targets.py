@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from importlib import resources
 from random import Random
 
 from e2s.base.errors import Refusal
 from e2s.crypto import ber, cms, der, oids
 from e2s.crypto.cms.capabilities import read_capabilities
 from e2s.crypto.cms.receipts import Names, ReceiptRequest
+from e2s.crypto.suites import read_rows
 from tests.fuzz.ground import CONTENT, openers, signed, signers, the_same, zeros
 from tests.fuzz.shapes import bent, der_bent
 from tests.fuzz.target import Target, promised
@@ -156,7 +158,18 @@ def _parallel_seeds() -> Iterator[bytes]:
     yield cms.sign_parallel(CONTENT, oids.ACT, signers(), START)
 
 
+# ------------------------------------------------------------------ the table of suites
+
+
+def _table() -> Iterator[bytes]:
+    yield resources.files("e2s.crypto.suites").joinpath("policy.toml").read_bytes()
+    about = b'[[document]]\nname = "A"\nedition = "1"\nlocations = ["DE", "US-NSS", "*"]\n'
+    row = b'use = ["authentication"], mechanism = "ecdsa", minimum = 250, status = "permitted", clause = "2"'
+    yield about + b"row = [{ " + row + b", maximum = 900, since = 2020-01-01, until = 2035-12-31 }]\n"
+
+
 TARGETS = (
+    Target(name="suite-table", read=read_rows, seeds=_table, mutate=bent, most=64 * 1024),
     Target(name="ber", read=_ber, seeds=_ber_seeds, mutate=ber_bent),
     Target(name="ber-message", read=_ber_message, seeds=_ber_seeds, mutate=ber_bent),
     Target(name="cms-compressed", read=_compressed, seeds=_compressed_seeds, mutate=der_bent, most=4096),
