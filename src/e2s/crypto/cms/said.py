@@ -11,7 +11,7 @@ from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.attributes import FIVE, MAX_ATTRIBUTES, MAX_VALUES, layout, signing_certificate
-from e2s.crypto.suites import protection_of, signature_suite_of
+from e2s.crypto.suites import SignatureSuite, protection_of, signature_suites_of
 
 T = TypeVar("T")
 
@@ -52,10 +52,12 @@ def unsigned_of(reader: der.Reader) -> Mapping[str, bytes]:
 
 def _usual(attributes: bytes, content_type: str, certificate: Certificate) -> Said | None:
     """What E2S's own five attributes say, or None when they are others (or the year is 2050)."""
-    try:
-        suite = signature_suite_of(certificate.public_key)
-    except Refusal:
-        return None
+    suites = signature_suites_of(certificate.public_key)
+    return usual_of(attributes, content_type, suites[0]) if suites else None
+
+
+def usual_of(attributes: bytes, content_type: str, suite: SignatureSuite) -> Said | None:
+    """The same by the signer's suite."""
     holes = layout(suite, content_type, _TIME_SIZE).read(attributes)
     if holes is None:
         return None

@@ -20,6 +20,7 @@ from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.cms.glance import Glance, Known, glance, remember
 from e2s.crypto.cms.said import NONE, Said, said_of, unsigned_of
 from e2s.crypto.suites import SignatureSuite, foreign_suite, protection_of, signature_suite_of
 
@@ -98,6 +99,10 @@ def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
 
     Raises :class:`Refusal` ``der-...``, ``cms-...``, ``too-large`` or ``bad-certificate``.
     """
+    _check_size(octets, limits)
+    seen = glance(octets)
+    if seen is not None and len(seen[0].certificates) <= limits.max_certificates:
+        return _glanced(*seen, exact=limits.exact)
     outer, infos = _signed_data(octets, limits)
     if infos.peek() != der.SEQUENCE:
         raise Refusal("cms-one-signer", "a message has exactly one signer")
@@ -110,7 +115,32 @@ def read_signed(octets: bytes, limits: Limits = EXACT) -> Signed:
     if outer.digest_algorithms != algorithm:
         raise Refusal("cms-digest-algorithms", "the message's digest is not its signer's")
     _check_version(outer, (signed,))
+    if limits.exact:
+        remember(signed.certificates, signed.signer_certificate)
     return signed
+
+
+def _check_size(octets: bytes, limits: Limits) -> None:
+    if len(octets) > limits.max_bytes:
+        raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
+
+
+def _glanced(known: Known, seen: Glance, *, exact: bool) -> Signed:
+    """The message of a signer who was recognised."""
+    return Signed(
+        content_type=seen.content_type,
+        content=seen.content,
+        certificates=known.certificates,
+        crls=(),
+        signer_certificate=known.certificate,
+        signature=seen.signature,
+        said=seen.said,
+        digest_algorithm=known.suite.digest_algorithm,
+        signature_algorithm=known.suite.signature_algorithm,
+        attributes=seen.attributes,
+        unsigned=NONE,
+        exact=exact,
+    )
 
 
 def read_signers(octets: bytes, limits: Limits = FOREIGN) -> tuple[Signed, ...]:
@@ -118,6 +148,7 @@ def read_signers(octets: bytes, limits: Limits = FOREIGN) -> tuple[Signed, ...]:
 
     Raises what :func:`read_signed` does.  Which of them must be good is the caller's word.
     """
+    _check_size(octets, limits)
     outer, infos = _signed_data(octets, limits)
     found = infos.elements(der.SEQUENCE, MAX_SIGNERS)
     if not found:
@@ -148,8 +179,6 @@ class _Outer(NamedTuple):
 
 def _signed_data(octets: bytes, limits: Limits) -> tuple[_Outer, der.Reader]:
     """SignedData in a ContentInfo (RFC 5652, 3 and 5.1), and its SignerInfos unread."""
-    if len(octets) > limits.max_bytes:
-        raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
     whole = der.Reader(octets)
     info = whole.enter()
     whole.done()
