@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, der, oids, pem
@@ -60,7 +60,7 @@ def _in_memory(octets: bytes) -> bytes | None:
 def _sealed(octets: bytes) -> None:
     """The same of envelopes, for each kind of key."""
     refusal = None
-    for opener in openers():
+    for opener in _named(octets):
         opened = None
         with _file(octets) as source, _file() as out:
             try:
@@ -81,6 +81,13 @@ def _sealed(octets: bytes) -> None:
         promised(said == content, "the contents differ")
     if refusal is not None:
         raise refusal
+
+
+def _named(octets: bytes) -> list[Any]:
+    """The openers whom the octets name, or the first."""
+    found = [one for one in openers() if (one.certificate.key_id or b"?") in octets]
+    found += [one for one in openers() if one.certificate.issuer_and_serial in octets]
+    return found or [openers()[0]]
 
 
 def _strict(octets: bytes) -> bool:
