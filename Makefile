@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # How many processes run the tests, each a file at a time.
 WORKERS ?= 2
-.PHONY: demo test env debian judges lint types imports tests coverage docs bench soak soak-fuzz pins clean
+.PHONY: demo test env debian judges lint types imports tests coverage docs bench soak soak-fire soak-fuzz soak-tests pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -11,7 +11,8 @@ help:
 	@echo "make test          everything that CI runs"
 	@echo "make coverage      the tests, with a report of the branches that they take"
 	@echo "make bench         the figures, as ratios measured in turn (AREA=crypto for one area)"
-	@echo "make soak          every kill, and the property tests with many more examples"
+	@echo "make soak          purchases under fire, every decoder fuzzed, every kill: hours, resumable (docs/soak.md)"
+	@echo "make soak-fire     1,000 purchases under fire (PURCHASES=100 for fewer), resumable"
 	@echo "make soak-fuzz     every decoder fuzzed for an hour each (SECONDS=60 for a minute), resumable"
 	@echo "make env           only the environment, .venv"
 	@echo "make pins          resolve the requirements anew"
@@ -64,7 +65,16 @@ docs: env
 bench: env
 	$(BIN)/python -m bench $(AREA)
 
-soak: env
+# What can go on where it was cut short comes first: what is done says so and is not done again.
+soak: soak-fire soak-fuzz soak-tests
+
+# Processes killed, messages lost, disks full, clocks wrong; docs/soak.md.
+PURCHASES := 1000
+soak-fire: env debian
+	$(BIN)/python -m tests.fire.campaign --purchases $(PURCHASES)
+
+# Every kill, and the property tests with many more examples.
+soak-tests: env
 	E2S_SOAK=1 HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -q $(TESTS)
 
 # Goes on where it was stopped; a finding stops it and says how to replay what was found.
