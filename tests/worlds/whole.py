@@ -55,11 +55,17 @@ class Whole:
     wallets: dict[str, WalletHome] = field(default_factory=dict)
     managers: dict[str, ManagerHome] = field(default_factory=dict)
     last: E2SError | None = None
+    #: the community's own rows of suites
+    rows: str = ""
 
     def __post_init__(self) -> None:
         self.home = CommunityHome(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.home.file.write_text(example_file(count(20001)), encoding="utf-8")
+        text = example_file(count(20001))
+        if self.rows:
+            (self.folder / "suites.toml").write_text(self.rows, encoding="utf-8")
+            text = text.replace("[community]\n", '[community]\nsuites = "suites.toml"\n', 1)
+        self.home.file.write_text(text, encoding="utf-8")
         self.community: Community = load_community(self.home.file)
         tools = Tools(clock=self.clock, random=secrets.token_bytes, cost=CHEAP)
         founding.found(self.community, self.home, tools, lambda _line: None)

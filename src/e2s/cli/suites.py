@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=False, add_completion=False, rich_markup_mode=None)
 
 _COLUMNS = 80
-_MAX_ROWS_BYTES = 1024 * 1024
 _TITLES = {
     "signature": "authentication: signatures",
     "sealing": "confidentiality: sealing to a key",
@@ -46,10 +45,10 @@ def suites(
     as_json: bool = Json,
 ) -> None:
     """Say which suites are permitted where, until when and why; status 1 where two places agree on none."""
-    from e2s.crypto.suites import KINDS, none_permitted, table
+    from e2s.crypto.suites import KINDS, load_policy, none_permitted, table
 
     when = _instant(at)
-    policy = table() if rows is None else table().with_rows(_rows(rows))
+    policy = table() if rows is None else load_policy(rows)
     if not location and not other:
         _documents(policy, as_json=as_json)
         return
@@ -223,14 +222,3 @@ def _instant(text: str) -> datetime:
         return parse_instant(text) if text else SystemClock().now()
     except Refusal as refusal:
         raise Misuse(refusal.rule, refusal.message, at=text[:40]) from refusal
-
-
-def _rows(path: Path) -> tuple[Row, ...]:
-    from e2s.crypto.suites import read_rows
-
-    try:
-        with path.open("rb") as file:
-            octets = file.read(_MAX_ROWS_BYTES)
-    except OSError as error:
-        raise Misuse("no-suite-table", "the file of rows cannot be read", path=str(path)) from error
-    return read_rows(octets)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from e2s.client.wallet.card import seal_card
-from e2s.client.wallet.home import MANAGER_FILE, WALLET_FILE, toml
+from e2s.client.wallet.home import MANAGER_FILE, SUITES_FILE, WALLET_FILE, toml
 from e2s.commerce.bankcard import cards
 from e2s.community.description import Component
 from e2s.community.kinds import MERCHANT
@@ -36,6 +36,9 @@ def open_accounts(made: Made, tell: Callable[[str], None]) -> None:
         home = made.whole.component(person).path
         if person.kind == "wallet":
             _seal_record(made, person)
+            if community.suites:
+                rows = made.whole.file.with_name(community.suites).read_bytes()
+                replace_file(home / SUITES_FILE, rows)
             replace_file(home / WALLET_FILE, toml(wallet_settings(made, person)).encode())
         else:
             replace_file(home / MANAGER_FILE, toml(manager_settings(made, person)).encode())
@@ -57,7 +60,6 @@ def wallet_settings(made: Made, wallet: Component) -> dict[str, Any]:
             "name": community.urn(party.name),
             "origin": shop.origin,
             "title": party.title or party.name,
-            "location": shop.location,
             "plain": not shop.tls,
         }
         for party in community.parties.values()
@@ -68,6 +70,7 @@ def wallet_settings(made: Made, wallet: Component) -> dict[str, Any]:
     return {
         **_person(made, wallet),
         "location": wallet.location,
+        **({"suites": SUITES_FILE} if community.suites else {}),
         "cost_centre": wallet.settings.get("cost-centre", "-"),
         "deliver_to": wallet.settings.get(
             "deliver-to", community.parties[wallet.party].title or wallet.party

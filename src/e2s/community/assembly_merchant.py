@@ -158,6 +158,7 @@ def _shop(place: Place) -> Shop:
         merchant=place.party,
         origin=outside.origin,
         location=place.component.location,
+        policy=place.community.policy,
         signing=signing,
         agreement=place.certificates(holder, "merchant-agreement")[0],
         chain=tuple(chain),

@@ -115,8 +115,8 @@ def common_suites(community: Community, at: datetime) -> Faults:
         for peer in community.peers(component):
             for kind in suites.KINDS:
                 places = (component.location, peer.location)
-                if not suites.permitted(kind, *places, at=at):
-                    why = suites.none_permitted(kind, *places, at=at).message
+                if not suites.permitted(kind, *places, at=at, policy=community.policy):
+                    why = suites.none_permitted(kind, *places, at=at, policy=community.policy).message
                     yield f"component {component.name}", f"for {peer.name}, {why}"
 
 

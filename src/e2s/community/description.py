@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from e2s.base.errors import Misuse
+from e2s.crypto.suites import Policy
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ class Contract:
 
 @dataclass(frozen=True, kw_only=True)
 class Community:
-    """What the file says, by name and in the file's order."""
+    """What the file says, by name and in the file's order.
+
+    ``suites`` names the file of the community's own rows beside it, ``policy`` is the table with them; None
+    is the table that comes with E2S.
+    """
 
     name: str
     title: str
@@ -82,6 +87,8 @@ class Community:
     parties: Mapping[str, Party]
     components: Mapping[str, Component]
     contracts: tuple[Contract, ...]
+    suites: str = ""
+    policy: Policy | None = field(default=None, repr=False)
 
     def component(self, name: str) -> Component:
         """The component called ``name``; raises :class:`Misuse` ``no-such-component``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -18,13 +19,14 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.money import decimals, parse_number
 from e2s.community.description import Community, Component, Contract, Listen, Party, Trust
 from e2s.community.kinds import FEATURES, KINDS, PARTY_KINDS
-from e2s.crypto.suites import is_location
+from e2s.crypto.suites import is_location, load_policy
 
 MAX_FILE_BYTES: Final = 64 * 1024
 MAX_LINE_BYTES: Final = 500
 MAX_ENTRIES: Final = 500
 MAX_TEXT: Final = 200
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_TOML_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.toml", re.ASCII)
 _LISTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[::1\]|localhost):([0-9]{1,5})", re.ASCII)
 
 Check: TypeAlias = Callable[[Any], Any]
@@ -56,13 +58,20 @@ class _Place:
 
 
 def load_community(path: Path) -> Community:
-    """Read the file at ``path``; raises ``no-community-file`` or what :func:`read_community` does."""
+    """Read the file at ``path``, and the rows of suites beside it that it names.
+
+    Raises ``no-community-file``, ``no-suite-table``, or what :func:`read_community` and
+    :func:`~e2s.crypto.suites.read_rows` do.
+    """
     try:
         with path.open("rb") as file:
             octets = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise Misuse("no-community-file", "the community file cannot be read", path=str(path)) from error
-    return read_community(octets)
+    community = read_community(octets)
+    if not community.suites:
+        return community
+    return replace(community, policy=load_policy(path.with_name(community.suites)))
 
 
 def read_community(octets: bytes) -> Community:
@@ -74,7 +83,9 @@ def read_community(octets: bytes) -> Community:
     text, data = _parsed(octets)
     top = _Place(text, "")
     _keys(top, data, {"community", "party", "component", "trust"}, {"contract"})
-    about = _record(_Place(text, "community"), data["community"], {"name": _name}, {"title": _text})
+    about = _record(
+        _Place(text, "community"), data["community"], {"name": _name}, {"title": _text, "suites": _toml_name}
+    )
     trust = _record(
         _Place(text, "trust"),
         data["trust"],
@@ -96,6 +107,7 @@ def read_community(octets: bytes) -> Community:
         parties=MappingProxyType(parties),
         components=MappingProxyType(components),
         contracts=_contracts(text, data.get("contract", {})),
+        suites=about.get("suites", ""),
     )
     _names_exist(text, community)
     return community
@@ -230,6 +242,12 @@ def _text(value: object) -> str:
 def _name(value: object) -> str:
     if not isinstance(value, str) or len(value) > 40 or not _NAME.fullmatch(value):
         raise ValueError("is a name: small letters, digits and single hyphens, at most 40")
+    return value
+
+
+def _toml_name(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 40 or not _TOML_NAME.fullmatch(value):
+        raise ValueError("is the name of a .toml file beside this one")
     return value
 
 

@@ -3,6 +3,7 @@
 ::
 
     wallet.toml | manager.toml   settings: who she is, whom she deals with; no secret
+    suites.toml                  the community's own rows of suites, where it has some
     pse                          her personal security environment
     card.cms                     the card record, sealed to the wallet
     data.db                      the book
@@ -31,6 +32,7 @@ from e2s.client.wallet.desk import Desk, Shop
 from e2s.client.wallet.session import lines
 from e2s.client.wallet.wallet import Wallet
 from e2s.crypto.certificates import Certificate, read_certificates
+from e2s.crypto.suites import load_policy
 from e2s.network.sessions.client import HttpExchange
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
@@ -39,6 +41,7 @@ from e2s.security.pki.verifier import Verifier
 
 WALLET_FILE = "wallet.toml"
 MANAGER_FILE = "manager.toml"
+SUITES_FILE = "suites.toml"
 BOOK = "data.db"
 _MAX_SETTINGS_BYTES = 64 * 1024
 T = TypeVar("T")
@@ -96,7 +99,7 @@ class Settings:
             self._read = tomllib.loads(octets.decode("utf-8"))
         except OSError as error:
             raise Misuse("no-home", f"there is no {file} in this folder", home=str(folder)) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number without end
             raise Misuse("bad-settings", "the settings are not TOML", file=self._where) from error
 
     def text(self, name: str, default: str | None = None, table: dict[str, Any] | None = None) -> str:
@@ -161,6 +164,8 @@ def open_wallet(folder: Path, phrase: Phrase, edges: Edges) -> WalletHome:
     exchange, trust = _world(settings, edges)
     shops = settings.tables("shop")
     here = settings.text("location", "*")
+    rows = settings.text("suites", "")
+    policy = load_policy(folder / rows) if rows else None
     desk = Desk(
         person=settings.text("person"),
         organisation=settings.text("organisation"),
@@ -180,7 +185,7 @@ def open_wallet(folder: Path, phrase: Phrase, edges: Edges) -> WalletHome:
 
     def connect(shop: Shop) -> Any:
         pause = lambda n: edges.pause(0.2 * 3**n)  # noqa: E731 - seconds before the n-th repetition
-        return lines(desk, location=here, plain=plain[shop.name], pause=pause)(shop)
+        return lines(desk, location=here, policy=policy, plain=plain[shop.name], pause=pause)(shop)
 
     lock = HomeLock(folder / "acting")
     return WalletHome(

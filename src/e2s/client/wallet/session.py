@@ -12,6 +12,7 @@ from typing import Any
 
 from e2s.base.errors import Refusal, Unreachable
 from e2s.client.wallet.desk import Desk, Line, Shop
+from e2s.crypto.suites import Policy
 from e2s.network.sessions.buyer import Choice, Visit
 from e2s.network.sessions.offers import ALL_SESSIONS
 
@@ -29,6 +30,7 @@ class ShopLine:
         *,
         suites: Sequence[str] = ALL_SESSIONS,
         location: str = "*",
+        policy: Policy | None = None,
         plain: bool = False,
         pause: Callable[[int], None] | None = None,
     ) -> None:
@@ -38,7 +40,12 @@ class ShopLine:
         """
         self._desk = desk
         self._choice = Choice(
-            merchant=shop.name, origin=shop.origin, location=location, suites=tuple(suites), plain=plain
+            merchant=shop.name,
+            origin=shop.origin,
+            location=location,
+            suites=tuple(suites),
+            policy=policy,
+            plain=plain,
         )
         self._pause = pause or (lambda _: None)
         self._visit: Visit | None = None
@@ -96,8 +103,11 @@ def lines(
     *,
     suites: Sequence[str] = ALL_SESSIONS,
     location: str = "*",
+    policy: Policy | None = None,
     plain: bool = False,
     pause: Callable[[int], None] | None = None,
 ) -> Callable[[Shop], Line]:
     """What a :class:`~e2s.client.wallet.wallet.Wallet` connects with."""
-    return lambda shop: ShopLine(desk, shop, suites=suites, location=location, plain=plain, pause=pause)
+    return lambda shop: ShopLine(
+        desk, shop, suites=suites, location=location, policy=policy, plain=plain, pause=pause
+    )

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.suites.mechanisms import OLD, PARTS, USE_OF, Kind, Part, Use, parts_of
-from e2s.crypto.suites.rows import EVERYWHERE, STATUSES, Row, Status, is_location, read_rows
+from e2s.crypto.suites.rows import EVERYWHERE, MAX_TABLE_BYTES, STATUSES, Row, Status, is_location, read_rows
 
 #: Suites of each kind that E2S itself chooses from, strongest first; those for old peers must be asked for.
 CHOSEN: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -74,6 +74,19 @@ class Policy:
 def table() -> Policy:
     """The table that comes with E2S (``policy.toml``), read when first asked for."""
     return Policy(read_rows(Path(__file__).with_name("policy.toml").read_bytes()))
+
+
+def load_policy(path: Path) -> Policy:
+    """The table that comes with E2S, with the rows in the file at ``path``.
+
+    Raises :class:`Misuse` ``no-suite-table``, or what :func:`~e2s.crypto.suites.rows.read_rows` does.
+    """
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_TABLE_BYTES + 1)
+    except OSError as error:
+        raise Misuse("no-suite-table", "the file of rows cannot be read", path=str(path)) from error
+    return table().with_rows(read_rows(octets))
 
 
 @dataclass(frozen=True)
