@@ -272,7 +272,7 @@ def _content_info(
 ) -> tuple[str, tuple[Frame, ...], Frame]:
     """The type of a ContentInfo, its frames from the outermost, and the frame of what it holds."""
     info = walk.enter(outside)
-    kind = der.Reader(walk.element(info)).oid()
+    kind = der.Reader(normalised(walk.element(info))).oid()
     if kind not in kinds:
         raise Refusal("cms-content-info", why, found=kind)
     explicit = walk.enter(info, 0xA0)
