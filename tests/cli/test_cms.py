@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
+import sys
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -190,6 +196,81 @@ def test_locked_key(desk):
     assert "phrase-file-exposed" in desk.run(*SIGN, "--phrase-file", "phrase.txt")[2]
     (desk.folder / "phrase.txt").chmod(0o600)
     assert desk.run(*SIGN, "--phrase-file", "phrase.txt") == (0, "", "")
+
+
+def test_suite_of_a_signature(desk):
+    desk.person("anna", "merchant", private_key=rsa.generate_private_key(65537, 3072))
+    for name, suite in ((), ()), (("--suite", "rsa3072-pkcs1-sha256"), "rsa3072-pkcs1-sha256"):
+        assert desk.run(*SIGN, *name) == (0, "", "")
+        told = json.loads(desk.run(*VERIFY, "--json")[1])
+        assert told["suite"] == (suite or "rsa3072-pss-sha256")
+        assert told["bytes"] == len(CONTENT)
+    assert desk.run(*VERIFY, "--suite", "rsa3072-pkcs1-sha256")[0] == 0
+    status, _, told = desk.run(*VERIFY, "--suite", "rsa3072-pss-sha256", "--out", "out")
+    assert (status, "wrong-suite" in told, desk.has("out")) == (1, True, False)
+    status, _, told = desk.run(*SIGN, "--suite", "p256-sha256")
+    assert status == 2
+    assert "rsa3072-pss-sha256 or rsa3072-pkcs1-sha256" in " ".join(told.split())
+    assert desk.run(*SIGN, "--suite", "rot13")[0] == 2
+    assert desk.run(*VERIFY, "--suite", "rot13")[0] == 2
+
+
+def test_suite_of_an_envelope(desk):
+    desk.person("anna", "merchant-agreement")
+    words = ("encrypt", "--to", "anna.crt", "--in", "in", "--out", "msg")
+    desk.run(*words, "--suite", "ecdh-p256-aes256cbc")
+    assert "older form" in desk.run(*DECRYPT)[2]
+    assert desk.run(*DECRYPT, "--suite", "ecdh-p256-aes256cbc")[0] == 0
+    status, _, told = desk.run(*DECRYPT, "--suite", "ecdh-p256-aes256gcm")
+    assert (status, "wrong-suite" in told) == (1, True)
+    assert desk.run(*words, "--suite", "rsa-oaep-aes256gcm", "--suite", "ecdh-p256-aes256gcm")[0] == 0
+    assert desk.run(*DECRYPT, "--strict", "--suite", "ecdh-p256-aes256gcm")[0] == 0
+    status, _, told = desk.run(*words, "--suite", "rsa-oaep-aes256gcm")
+    assert status == 2
+    assert "ecdh-p256-aes256gcm or ecdh-p256-aes256cbc" in " ".join(told.split())
+    assert desk.run(*words, "--suite", "rot13")[0] == 2
+
+
+def test_standard_input_and_output(desk):
+    """A shell's pipe: nothing comes out of it unless all is good, and what is said goes elsewhere."""
+    desk.person("anna", "merchant")
+
+    def piped(given, *words):
+        files = [str(desk.folder / word) if "." in word else word for word in words]
+        script = "import sys; from e2s.cli.main import main; main(sys.argv[1:])"
+        command = [sys.executable, "-c", script, "cms", *files, "--in", "-", "--out", "-"]
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    status, message, told = piped(CONTENT, *SIGN[:5])
+    assert (status, told) == (0, "")
+    status, content, told = piped(message, *VERIFY[:3])
+    assert (status, content, told[:4]) == (0, CONTENT, "good")
+    status, content, told = piped(message.replace(b"nine", b"five"), *VERIFY[:3])
+    assert (status, content, "altered-content" in told) == (1, b"", True)
+
+
+def test_what_is_no_file(desk):
+    desk.person("anna", "merchant")
+    os.mkfifo(desk.folder / "pipe.in")
+    feeder = threading.Thread(target=(desk.folder / "pipe.in").write_bytes, args=(CONTENT,))
+    feeder.start()
+    assert desk.run(*(word if word != "in" else "pipe.in" for word in SIGN)) == (0, "", "")
+    feeder.join()
+    assert desk.run(*VERIFY, "--out", "/dev/null")[0] == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    (desk.folder / "folder.d").mkdir()
+    assert desk.run(*(word if word != "in" else "folder.d" for word in SIGN))[0] == 2
+    assert desk.run(*VERIFY, "--out", "folder.d")[0] == 2
+    assert desk.left() == []
+
+
+def test_progress_is_shown_on_a_terminal_only(desk, monkeypatch):
+    desk.person("anna", "merchant")
+    monkeypatch.setattr("e2s.cli.streams._LONG", 1)
+    assert desk.run(*SIGN) == (0, "", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert "\rsigning: 100 %" in desk.run(*SIGN)[2]
 
 
 @pytest.mark.tool

@@ -92,10 +92,16 @@ def test_signed_as_in_memory(desk, size, detached):
 
 
 def test_attributes_of_the_caller(desk):
-    more = {"signed_attributes": [attribute("1.2.3.4", der.integer(7))], "certificates": []}
-    more["unsigned_attributes"] = [attribute("1.2.3.5", der.integer(8))]
-    message = desk.sign(b"coil", EDWARDS.signer, **more)
-    assert message == cms.sign(b"coil", oids.DATA, EDWARDS.signer, AT, **more)
+    signed, unsigned = [attribute("1.2.3.4", der.integer(7))], [attribute("1.2.3.5", der.integer(8))]
+    message = desk.sign(b"coil", EDWARDS.signer, signed_attributes=signed, unsigned_attributes=unsigned)
+    assert message == cms.sign(
+        b"coil",
+        oids.DATA,
+        EDWARDS.signer,
+        AT,
+        signed_attributes=signed,
+        unsigned_attributes=unsigned,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
