@@ -655,7 +655,7 @@ def test_a_lost_answer_to_the_login_leaves_nothing_open():
     assert market.visit().ask("search", {})["op"] == "search"
 
 
-MEMBERS = ["type", "to", "until", "page", "nM", "nB", "kex", "tls"]
+MEMBERS = ["type", "to", "until", "page", "nM", "nB", "location", "suites", "signatures", "kex", "tls"]
 
 
 @pytest.mark.parametrize("name", MEMBERS)

@@ -1,7 +1,7 @@
 """Algorithms are chosen by name; authentication apart from confidentiality; each permitted by place.
 
-A suite must be permitted at the locations of both ends (6.3.3).  Nothing outside this floor names an
-algorithm: a key has one signature suite and one sealing suite, and a session suite is agreed by name.
+A suite must be permitted at the locations of both ends then (6.3.3).  Nothing outside this floor names an
+algorithm: a key has its suites, the default first, and a session suite is agreed by name.
 """
 
 from __future__ import annotations
