@@ -10,6 +10,7 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA, parse_instant
 from e2s.base.wire import b64u, unb64u
 from e2s.commerce.bankcard.evidence import judge, read_bundle
+from e2s.commerce.purchasing import store
 from e2s.crypto.acts import read_act
 from tests.worlds.shop import LINES, ShopWorld
 
@@ -267,6 +268,20 @@ def test_a_silent_gateway_leaves_the_payment_pending_and_time_repeats_it(shop):
     shop.payment.says = "authorised"
     shop.purchasing.tick()
     assert shop.state(anna, trade) == "delivered"
+
+
+def test_a_contract_that_waits_to_be_paid_is_no_refusal(shop):
+    """The audit log of a quiet shop says nothing every minute."""
+    anna = shop.person()
+    trade, _ = shop.contract(anna)
+    with shop.purchasing.counter.store.reading() as connection:
+        before = store.OUTBOX.waiting(connection, "audit")
+    for _ in range(5):
+        shop.clock.forward(minutes=2)
+        shop.purchasing.tick()
+    with shop.purchasing.counter.store.reading() as connection:
+        assert store.OUTBOX.waiting(connection, "audit") == before
+    assert shop.state(anna, trade) == "confirmed"
 
 
 def test_a_clock_that_was_ahead_delays_nothing_once_it_is_right(shop):

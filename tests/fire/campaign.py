@@ -33,7 +33,8 @@ _BUILD: Final = Path(__file__).parents[2] / "build" / "soak"
 #: What passes each time: a wait between two attempts, a wrong clock, an offer, an order to pay, a contract.
 _PASSING: Final = (61, 61, 10 * 60, 20 * 60, 20 * 60, 90 * 60, 90 * 60)
 _GOT_ON: Final = "SELECT count(*), (SELECT count(*) FROM acts), sum(settled), sum(bundle != ''), group_concat(state) FROM trades"
-_LAPSING: Final = 75 * 60
+#: An offer's time, a contract's, and both sides' clock errors.
+_LAPSING: Final = 80 * 60
 _SETTLING_SECONDS: Final = 90.0
 
 Tell = Callable[[str], None]

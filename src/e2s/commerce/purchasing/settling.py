@@ -126,10 +126,10 @@ class Settling:
         counter = self._counter
         with counter.store.reading() as connection:
             intended = store.intent(connection, trade.id, "preq")
+            if intended is None:  # nothing was ordered yet, or the last order was answered
+                return trade
             document = store.needed(connection, trade.id, "offer").document
             ds = store.needed(connection, trade.id, "ds")
-        if intended is None:
-            return trade
         contract = {name: document[name] for name in SUMS}
         contract |= {"trade": trade.trade, "cid": trade.cid, "payBy": trade.pay_by}
         try:
