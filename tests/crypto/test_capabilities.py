@@ -74,6 +74,20 @@ def test_a_listing_is_of_what_is_permitted():
     assert oids.AES256_CBC not in [oid for oid, _ in found.listed]
 
 
+def test_a_listing_for_old_peers_alone():
+    found = said_by(
+        cms.sign(
+            CONTENT,
+            oids.DATA,
+            party("p256").signer,
+            AT,
+            signed_attributes=(capabilities_attribute([], [OLD_SEALINGS["rsa-pkcs1-aes256cbc"]]),),
+        )
+    )
+    assert not found.reads(SEALINGS["rsa-oaep-aes256gcm"])
+    assert found.reads(OLD_SEALINGS["rsa-pkcs1-aes256cbc"])
+
+
 def test_a_message_that_lists_nothing():
     octets = cms.sign(CONTENT, oids.DATA, party("p256").signer, AT)
     assert capabilities_of(cms.read_signed(octets, cms.FOREIGN)) is None

@@ -136,7 +136,14 @@ def test_a_receipt_for_another_message():
     assert rule_of(octets, read(asked("rsa"))) == "wrong-receipt"
 
 
-def forged(signed: cms.Signed, *, bound: bytes | None = None, version: int = 1, extra: bytes = b"") -> bytes:
+def forged(
+    signed: cms.Signed,
+    *,
+    bound: bytes | None = None,
+    version: int = 1,
+    extra: bytes = b"",
+    further: tuple[bytes, ...] = (),
+) -> bytes:
     """A receipt put together by hand."""
     content = der.sequence(
         der.integer(version),
@@ -146,13 +153,15 @@ def forged(signed: cms.Signed, *, bound: bytes | None = None, version: int = 1, 
         *((extra,) if extra else ()),
     )
     more = () if bound is None else (attribute(oids.MESSAGE_SIGNATURE_DIGEST, der.octet_string(bound)),)
-    return cms.sign(content, oids.RECEIPT, party("p384").signer, AT, signed_attributes=more)
+    return cms.sign(content, oids.RECEIPT, party("p384").signer, AT, signed_attributes=(*more, *further))
 
 
 def test_each_part_of_a_receipt_counts():
     signed = read(asked())
     over = hashlib.sha256(der.tlv(der.SET, signed.attributes)).digest()
     check_receipt(forged(signed, bound=over), signed)
+    again = (request_attribute(REQUEST),)
+    assert rule_of(forged(signed, bound=over, further=again), signed) == "cms-receipt-request"
     assert rule_of(forged(signed), signed) == "wrong-receipt"
     assert rule_of(forged(signed, bound=over[:-1]), signed) == "wrong-receipt"
     assert rule_of(forged(signed, bound=bytes(32)), signed) == "wrong-receipt"
