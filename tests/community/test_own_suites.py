@@ -9,6 +9,7 @@ import pytest
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.http import Request
+from e2s.client.wallet.session import ShopLine
 from e2s.community.conformance import findings
 from e2s.community.file import load_community, read_community
 from e2s.network.sessions.calls import PAGE_PATH
@@ -74,9 +75,10 @@ def test_own_rows_are_obeyed_by_shop_and_wallet(tmp_path):
         assert HYBRID not in page.offer.suites
         wallet = whole.wallet().wallet
         line = wallet.line(wallet.desk.shops[0].name)
+        assert isinstance(line, ShopLine)
         assert line._choice.offer(whole.clock.now()) == page.offer
         whole.load()
-        assert wallet.basket(wallet.desk.shops[0].name, LINES)
+        assert wallet.basket(wallet.desk.shops[0].name, LINES).sums
         line.close()
     finally:
         whole.close()
