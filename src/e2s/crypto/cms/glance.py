@@ -87,7 +87,11 @@ def _span(data: bytes, pos: int, end: int, tag: int) -> tuple[int, int]:
     if start > end or data[pos] != tag:
         raise _Unusual
     size = data[pos + 1]
-    if size >= 0x80:
+    if size == 0x82 and start + 2 <= end and data[start]:
+        # the usual length, without a call
+        size = data[start] << 8 | data[start + 1]
+        start += 2
+    elif size >= 0x80:
         width = size & 0x7F
         size = int.from_bytes(data[start : start + width], "big")
         start += width
