@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 import time
 from functools import cache
 from typing import Any
@@ -24,6 +25,8 @@ from tests.worlds.crypto import AT, Party, new_party, parse, party, unparse
 
 CONTENT = b"an order of nine resistors"
 NULL = [der.NULL, b""]
+#: Seconds of the processor; a tracer of coverage makes everything ten times slower.
+SOON = 5 if sys.gettrace() else 0.5
 
 
 def spoken(oid: str, *parameters: list) -> list:
@@ -77,7 +80,7 @@ class Sealed:
         return unparse(self.root)
 
 
-def refused(octets: bytes, *rules: str, kind: str = "p256") -> None:
+def refused(octets: bytes, *rules: str) -> None:
     """Refused by one of these rules in each way of reading, in less than half a second together."""
     begin = time.process_time()
     found = set()
@@ -86,7 +89,7 @@ def refused(octets: bytes, *rules: str, kind: str = "p256") -> None:
             cms.check_signature(cms.read_signed(cms.normalised(octets), limits))
         found.add(caught.value.rule)
     assert found <= set(rules)
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < SOON
 
 
 def unopened(
@@ -100,7 +103,7 @@ def unopened(
             cms.open_sealed(cms.normalised(octets), party(kind).opener, allow_legacy=allow_legacy)
         found.add(caught.value.rule)
     assert found <= set(rules)
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < SOON
 
 
 # What is absent, empty or of another type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -159,7 +160,8 @@ def test_a_hostile_mebibyte_is_refused_quickly(kind):
     octets = HOSTILE[kind]
     begin = time.process_time()
     refused(octets)
-    assert time.process_time() - begin < 0.5
+    # a tracer of coverage makes it ten times slower
+    assert time.process_time() - begin < (5 if sys.gettrace() else 0.5)
 
 
 def test_a_large_string_in_pieces_is_joined_once():
