@@ -73,13 +73,16 @@ def mount(path: Path) -> None:
 
 
 def full(path: Path) -> None:
-    """Nothing more goes onto the disk at ``path``: its size is what is on it."""
+    """Nothing more goes onto the disk at ``path``: its size is what is on it.
+
+    With both its source and its place named, mount(8) adds no options of its own: a user namespace refuses some.
+    """
     for last in (False, False, False, False, True):
         held = os.statvfs(path)
         used = (held.f_blocks - held.f_bfree) * held.f_frsize
         try:
             # A size of zero would mean no bound.
-            _run("mount", "-o", f"remount,size={max(used, held.f_frsize)}", str(path))
+            _run("mount", "-o", f"remount,size={max(used, held.f_frsize)}", "tmpfs", str(path))
         except OSError:  # it grew in between
             if last:
                 raise
@@ -89,7 +92,7 @@ def full(path: Path) -> None:
 
 def free(path: Path) -> None:
     """There is room again."""
-    _run("mount", "-o", f"remount,{_ROOMY}", str(path))
+    _run("mount", "-o", f"remount,{_ROOMY}", "tmpfs", str(path))
 
 
 def unmount(path: Path) -> None:
