@@ -198,3 +198,19 @@ def test_a_key_for_pss_with_one_digest():
                 }
             )
         )
+
+
+@pytest.mark.parametrize(("kind", "size"), [("ed25519", 32), ("ed448", 57)])
+def test_a_message_that_nobody_signed(kind, size):
+    """Under a key of small order a signature is made without any secret: R the neutral element, S zero."""
+    neutral = b"\x01" + bytes(size - 1)
+    certificate = parse(peer(kind).certificate.der)
+    certificate[0][1][0][1][6][1][1] = [der.BIT_STRING, b"\x00" + neutral]
+    own = {**signer(kind, ess=True, protection=True), "certificate": unparse(certificate)}
+    message = parse(theirs(own))
+    message[0][1][1][1][0][1][-1][1][0][1][-1] = [der.OCTET_STRING, neutral + bytes(size)]
+    for limits in (cms.EXACT, cms.FOREIGN):
+        with pytest.raises(Refusal, match="suite-unknown"):
+            verified(unparse(message), limits=limits)
+    with contextlib.suppress(Refused):
+        assert not judged(unparse(message))["signers"][0]["good"]

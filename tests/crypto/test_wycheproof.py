@@ -17,7 +17,10 @@ from e2s.crypto import der, suites
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.openers import KeyOpener
+from e2s.security.pki import signatures
+from e2s.security.pki.certify import read_request, request
 from tests.judges.examples import described, wycheproof
+from tests.judges.parties import peer
 from tests.worlds.crypto import parse, party, unparse
 
 CURVES = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
@@ -168,3 +171,43 @@ def test_encapsulation_keys(name):
         return outcome(lambda: certificate_of(spki(oid, case["public"])).der) == "bad-certificate"
 
     assert otherwise(f"{name}-keys", expected) == []
+
+
+# Keys of small order: RFC 8032 verifies under them whatever anyone makes up
+
+IDENTITY = {"ed25519": (b"\x01" + bytes(31), 32), "ed448": (b"\x01" + bytes(56), 57)}
+EDWARDS = {"ed25519": "1.3.101.112", "ed448": "1.3.101.113"}
+
+
+def test_keys_of_small_order_sign_nothing():
+    cases = [one for one in wycheproof("ed25519") if "SmallOrderPublicKey" in one["flags"]]
+    assert len(cases) >= 6
+    for case in cases:
+        with pytest.raises(Refusal, match="suite-unknown"):
+            suites.signature_suite_of(certificate_of(case["key"]).public_key)
+
+
+@pytest.mark.parametrize("kind", EDWARDS)
+def test_the_neutral_element_in_each_form(kind):
+    neutral, size = IDENTITY[kind]
+    prime = 2**255 - 19 if kind == "ed25519" else 2**448 - 2**224 - 1
+    for y in (0, 1, prime - 1, prime, prime + 1):
+        for sign in (0, 1 << (8 * size - 1)):
+            try:
+                key = certificate_of(spki(EDWARDS[kind], (y | sign).to_bytes(size, "little"))).public_key
+            except Refusal:
+                continue  # the library knows some of them for no point
+            assert suites.signature_suites_of(key) == ()
+    key = certificate_of(spki(EDWARDS[kind], neutral)).public_key
+    assert not signatures.strong(key)
+
+
+@pytest.mark.parametrize("kind", EDWARDS)
+def test_a_request_that_anyone_can_sign(kind):
+    """Possession of such a key proves nothing: its signature needs no secret."""
+    neutral, size = IDENTITY[kind]
+    forged = parse(request(peer(kind).key, ("urn:e2s:market:shop",)))
+    forged[0][1][0][1][2][1][1] = [der.BIT_STRING, b"\x00" + neutral]
+    forged[0][1][2] = [der.BIT_STRING, b"\x00" + neutral + bytes(size)]
+    with pytest.raises(Refusal, match=r"suite-unknown|bad-request|no-possession"):
+        read_request(unparse(forged))

@@ -15,6 +15,7 @@ from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.suites.digests import BY_IDENTIFIER, DIGESTS
 from e2s.crypto.suites.identifiers import NULL, algorithm
 from e2s.crypto.suites.minima import MAX_RSA_BITS, MIN_RSA_BITS
+from e2s.crypto.suites.orders import is_nobodys
 from e2s.crypto.suites.schemes import OWN, Scheme, bound, pss_algorithm, scheme_of
 
 
@@ -109,7 +110,7 @@ def signature_suites_of(key: PublicKey | PrivateKey) -> tuple[SignatureSuite, ..
         return _BY_CURVE.get(key.curve.name, ())  # type: ignore[union-attr]  # the kind says so
     if kind == "rsa":
         return _RSA if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS else ()  # type: ignore[union-attr]
-    return _BY_KIND.get(kind, ())
+    return () if is_nobodys(kind, key) else _BY_KIND.get(kind, ())
 
 
 def signature_suite_of(key: PublicKey | PrivateKey) -> SignatureSuite:

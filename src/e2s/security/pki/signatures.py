@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from e2s.base import meter
 from e2s.crypto.kinds import PublicKey, kind_of
 from e2s.crypto.suites.minima import MIN_PATH_RSA_BITS
+from e2s.crypto.suites.orders import is_nobodys
 from e2s.crypto.suites.schemes import bound, scheme_of
 
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
@@ -25,7 +26,7 @@ def strong(key: PublicKey) -> bool:
         return cast(ec.EllipticCurvePublicKey, key).curve.name in _CURVES
     if kind == "rsa":
         return cast(rsa.RSAPublicKey, key).key_size >= MIN_PATH_RSA_BITS
-    return kind != ""
+    return kind != "" and not is_nobodys(kind, key)
 
 
 def permitted(algorithm: bytes) -> bool:
