@@ -24,8 +24,13 @@ _ASKED: tuple[Names, ...] = (("anna@example.org", "urn:e2s:market:alpha:anna"),)
 # ------------------------------------------------------------------ BER
 
 
-def loosened(octets: bytes, random: Random, depth: int = 24) -> bytes:
-    """DER as others may write it: indefinite lengths, long lengths, strings in pieces."""
+#: Levels of a message above its certificates, which stay DER in whatever holds them.
+OUTER = 4
+_ALL = 24
+
+
+def loosened(octets: bytes, random: Random, depth: int = OUTER) -> bytes:
+    """DER as others may write it, to this depth: indefinite lengths, long lengths, strings in pieces."""
     made = b""
     reader = der.Reader(octets)
     while reader.pos != reader.end:
@@ -50,7 +55,7 @@ def ber_bent(octets: bytes, random: Random) -> bytes:
     """The DER altered within its form, and loosened again; now and then just octets."""
     if random.random() < 0.6:
         with suppress(Refusal):
-            return loosened(der_bent(ber.normalised(octets), random), random)
+            return loosened(der_bent(ber.normalised(octets), random), random, random.choice((OUTER, _ALL)))
     return bent(octets, random)
 
 
@@ -60,7 +65,7 @@ def _ber_seeds() -> Iterator[bytes]:
     for message in (*signed(), *envelopes, cms.compress(CONTENT)):
         yield message
         yield loosened(message, chance)
-        yield loosened(message, chance)
+        yield loosened(message, chance, _ALL)
 
 
 def _ber(octets: bytes) -> None:
