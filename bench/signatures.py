@@ -25,7 +25,7 @@ JOBS: Final = 300
 WORKER_ROUNDS: Final = 7
 _PSS: Final = (padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
 #: By kind: a new key, the arguments of its bare signature, the limits of signing and of verifying over bare,
-#: and the repeats of each: signing by ML-DSA takes a random number of tries.  Verifying has the higher limits:
+#: and the repeats of each: signing by ML-DSA takes a random number of tries.  Verifying has higher limits, as
 #: reading a message costs the same whatever signed it.
 _KINDS: Final[dict[str, tuple[Callable[[], Any], tuple[Any, ...], float, float, int]]] = {
     "ml-dsa-44": (mldsa.MLDSA44PrivateKey.generate, (), 1.15, 1.3, 60),
@@ -112,7 +112,7 @@ def _parallel() -> dict[str, Any]:
         made = cms.sign_parallel(content, oids.ACT, (first, second), AT)
         cms.check_parallel(cms.read_signers(made))
 
-    return _figure("signatures.parallel", 1.3, bare, ours, repeats=40)
+    return _figure("signatures.parallel", 1.4, bare, ours, repeats=40)
 
 
 def _workers() -> dict[str, Any]:
@@ -135,9 +135,9 @@ def _workers() -> dict[str, Any]:
     return {
         "name": "signatures.workers-2",
         "value": round(ratio, 3),
-        "limit": 1.6,
+        "limit": 1.5,
         "better": "higher",
-        "holds": ratio >= 1.6,
+        "holds": ratio >= 1.5,
         "detail": {**shown, "threads": THREADS, "processors": os.cpu_count(), "rounds": WORKER_ROUNDS},
     }
 

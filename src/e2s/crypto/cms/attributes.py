@@ -100,8 +100,8 @@ def with_further(five: bytes, further: Sequence[bytes]) -> bytes:
     there (RFC 5652, 5.3: no type twice).
     """
     elements = der.Reader(five).elements(der.SEQUENCE, len(FIVE))
-    types = [attribute_type(one) for one in (*elements, *further)]
-    if len(set(types)) != len(types):
+    types = [attribute_type(one) for one in further]
+    if len(set(types)) != len(types) or not FIVE.isdisjoint(types):
         raise Misuse("cms-attribute", "a signed attribute is given twice, or is one that is written anyway")
     return b"".join(sorted((*elements, *further)))
 
