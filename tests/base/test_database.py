@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -11,18 +12,21 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from e2s.base import meter
-from e2s.base.database import Database
+from e2s.base.database import _DRIVERS, Database, driver_of
+from e2s.base.errors import Unreachable
 from e2s.base.events import Event
 from e2s.base.outbox import Outbox, outbox_table
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = sa.MetaData()
 COUNT = sa.Table("count", TABLES, sa.Column("n", sa.Integer))
+BULK = sa.Table("bulk", TABLES, sa.Column("octets", sa.LargeBinary))
 OUTBOX = Outbox(outbox_table(TABLES))
 
 
@@ -52,6 +56,53 @@ def test_writers_never_both_read_the_old_value(database: Database) -> None:
         thread.join()
     with database.reading() as connection:
         assert connection.scalar(sa.select(COUNT.c.n)) == 100
+
+
+@pytest.mark.parametrize("by", ["statement", "commit", "SQLAlchemy"])
+def test_a_full_disk_is_said_and_leaves_nothing_behind(database: Database, by: str) -> None:
+    """SQLite's own bound stands for the disk's: it gives the same error at the same places."""
+
+    def fill() -> None:
+        with database.transaction() as connection:
+            if by == "SQLAlchemy":
+                connection.execute(BULK.insert().values(octets=bytes(1 << 22)))
+            else:
+                driver_of(connection).execute("INSERT INTO bulk VALUES (zeroblob(?))", (1 << 22,))
+
+    with database.reading() as connection:
+        [(pages,)] = driver_of(connection).execute("PRAGMA page_count").fetchall()
+        if by != "commit":
+            driver_of(connection).execute(f"PRAGMA max_page_count={pages + 2}")
+    if by == "commit":
+        _fail_at_commit(database)
+    with pytest.raises(Unreachable, match="disk-full"):
+        fill()
+    _add_one(database)
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(COUNT.c.n)) == 1
+        assert connection.scalar(sa.select(sa.func.count()).select_from(BULK)) == 0
+
+
+def _fail_at_commit(database: Database) -> None:
+    """The next COMMIT finds no room: what the driver raises is what it raises on a full disk."""
+
+    class Full:
+        def __init__(self, driver: sqlite3.Connection) -> None:
+            self._driver, self._full = driver, True
+
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if statement == "COMMIT" and self._full:
+                self._full = False
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            return self._driver.execute(statement, *values)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._driver, name)
+
+    with database.reading() as connection:
+        _DRIVERS[connection] = Full(driver_of(connection))  # type: ignore[assignment]
 
 
 def test_an_act_that_raises_leaves_no_effect_and_no_event(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import subprocess
@@ -84,6 +85,17 @@ def test_an_error_is_one_line_or_one_document(capsys, monkeypatch, error, status
     code, _, err = run(capsys, "check", "--json")
     assert code == status
     assert json.loads(err) == {"outcome": outcome, "rule": "a-rule", "message": "why", "facts": {"n": 3}}
+
+
+def test_a_full_disk_is_one_line(capsys, monkeypatch):
+    def failing(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command_line, "app", failing)
+    status, out, err = run(capsys, "wallet")
+    assert (status, out) == (1, "")
+    assert err.startswith("unanswered: disk-full: ")
+    assert err.count("\n") == 1
 
 
 def test_a_reader_that_goes_away_leaves_no_traceback():

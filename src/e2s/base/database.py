@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from e2s.base import meter
+from e2s.base.errors import Unreachable
 
 #: The driver's connection of each that is open here; to ask the library costs more than a small query.
 _DRIVERS: dict[sa.Connection, sqlite3.Connection] = {}
@@ -95,20 +96,34 @@ class Use:
             raise
         return self._connection
 
-    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
-        """Commit what was written without an error; undo everything else."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        """Commit what was written without an error; undo everything else.
+
+        Raises :class:`~e2s.base.errors.Unreachable` ``disk-full`` where there was no room for it.
+        """
         driver = driver_of(self._connection)
         committed = False
         try:
             if self._durable and kind is None:
                 driver.execute("COMMIT")
                 committed = True
+        except sqlite3.OperationalError as refused:
+            error = refused
+            raise
         finally:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             self._database.given_back(self._connection)
+            if error is not None and _full(error):
+                raise Unreachable("disk-full", "there is no room on the disk; nothing was kept") from error
         if committed:
             meter.count("commit")
+
+
+def _full(error: BaseException) -> bool:
+    """Whether the driver, or SQLAlchemy in its words, says that the disk is full."""
+    driver = error.orig if isinstance(error, sa.exc.OperationalError) else error
+    return isinstance(driver, sqlite3.OperationalError) and driver.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 def driver_of(connection: sa.Connection) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from e2s.base.errors import E2SError, Misuse, Refusal
+from e2s.base.errors import E2SError, Misuse, Refusal, Unreachable
 
 #: Command or group: the module whose ``app`` holds it, the name within (empty for the whole), one line.
 COMMANDS: Final = {
@@ -97,6 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # Who read our output has gone; nothing may be written to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        full = Unreachable("disk-full", "there is no room on the disk; what could not be kept is not done")
+        _tell(full, as_json="--json" in given)
         sys.exit(1)
 
 
