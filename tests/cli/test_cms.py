@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from e2s.cli.main import main
+from e2s.crypto.pem import unarmoured
 from tests.worlds.pki import make_pki
 
 CONTENT = b"nine resistors\r\nand a coil\n"
@@ -171,6 +172,22 @@ def test_decrypt_refuses(desk):
     status, _, told = desk.run(*DECRYPT)
     assert (status, "bad-envelope" in told) == (1, True)
     assert not desk.has("out")
+    assert desk.left() == []
+
+
+@pytest.mark.parametrize("more", [(), ("--pem",)])
+def test_the_last_octet_counts(desk, more):
+    """Large enough that most of it is written before its tag is read: still there is no output."""
+    desk.person("anna", "merchant-agreement")
+    desk.put("in", CONTENT * 40_000)
+    desk.run("encrypt", "--to", "anna.crt", "--in", "in", "--out", "msg", *more)
+    assert desk.run(*DECRYPT)[0] == 0
+    desk.put("out", b"of before")
+    whole = unarmoured(desk.get("msg"))
+    desk.put("msg", whole[:-1] + bytes((whole[-1] ^ 1,)))
+    status, _, told = desk.run(*DECRYPT)
+    assert (status, "bad-envelope" in told) == (1, True)
+    assert desk.get("out") == b"of before"
     assert desk.left() == []
 
 

@@ -61,7 +61,7 @@ def verify(
     ``ber-...`` and ``file-changed``; :class:`Misuse` ``cms-detached``.
     """
     size = remaining(source)
-    walk = Walk(source, size, told)
+    walk = Walk(source, told)
     outside = Frame(size)
     _kind, info, data = _content_info(walk, outside, {oids.SIGNED_DATA}, "the message is no SignedData")
     version, algorithms = walk.element(data), walk.element(data)
@@ -163,7 +163,7 @@ class _Opening:
     ) -> tuple[Opened, bytes | None]:
         """What was opened, and None; or the attributes under which it must be opened instead."""
         size = remaining(source)
-        walk, outside = Walk(source, size, told), Frame(size)
+        walk, outside = Walk(source, told), Frame(size)
         kinds = {oids.AUTH_ENVELOPED_DATA} | ({oids.ENVELOPED_DATA} if self._foreign else set())
         why = "the message is no envelope that may be opened here"
         kind, info, data = _content_info(walk, outside, kinds, why)

@@ -15,7 +15,8 @@ from e2s.crypto.cms.streaming.spool import BUFFER, Told, untold
 
 #: All of a message but its content: certificates, lists, a thousand recipients.
 MAX_STRUCTURE: Final = 8 * 1024 * 1024
-#: Besides a few, one piece of content for each so many octets.
+#: Elements that are looked at, and besides them one for each so many octets.
+MAX_ELEMENTS: Final = 8_000
 _MIN_PIECE: Final = 512
 _CONSTRUCTED: Final = 0x20
 #: Octets of a tag and its length at most.
@@ -25,15 +26,14 @@ MAX_HEADER: Final = 2 + 8
 class Walk:
     """A cursor over the BER of a file from here to its end; each step raises ``der-...`` or ``ber-...``."""
 
-    __slots__ = ("_at", "_buffer", "_end", "_file", "_have", "_start", "_told", "kept", "pos", "size")
+    __slots__ = ("_at", "_buffer", "_file", "_have", "_seen", "_told", "kept", "pos")
 
-    def __init__(self, file: BinaryIO, size: int, told: Told = untold) -> None:
-        """Walk over the next ``size`` octets of ``file``."""
+    def __init__(self, file: BinaryIO, told: Told = untold) -> None:
+        """Walk over ``file`` from where it is."""
         self._file = file
         self._told = told
         self._buffer = memoryview(bytearray(BUFFER))
-        self._at = self._have = 0
-        self.size = size
+        self._at = self._have = self._seen = 0
         #: Where the cursor is, and how much beside the content was kept.
         self.pos = 0
         self.kept = 0
@@ -56,6 +56,9 @@ class Walk:
 
         ``limit`` is where the element must end at the latest.
         """
+        self._seen += 1
+        if self._seen > MAX_ELEMENTS + self.pos // _MIN_PIECE:
+            raise Refusal("der-count", "more elements than may be read", offset=self.pos)
         if limit - self.pos < 2 or not self._fill(2):
             raise self._truncated()
         tag, size = self._buffer[self._at], self._buffer[self._at + 1]
@@ -166,15 +169,11 @@ class Walk:
             yield from self._stream(size)
             return
         stack = [Frame(frame.limit if size < 0 else self.pos + size, indefinite=size < 0)]
-        count = 0
         while stack:
             if not self.peek(stack[-1]):
                 self.leave(stack.pop())
                 continue
             found, size, _octets = self.header(stack[-1].limit)
-            count += 1
-            if count > der.MAX_ELEMENTS + (self.pos - at) // _MIN_PIECE:
-                raise Refusal("der-count", "the content is in more pieces than are read", offset=self.pos)
             if found & ~_CONSTRUCTED != der.OCTET_STRING:
                 raise Refusal(
                     "ber-string", "a string's piece is of another type", offset=self.pos, found=found
