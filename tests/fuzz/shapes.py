@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import b64decode, b64encode
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -184,9 +185,9 @@ def _value_altered(value: Any, random: Random, depth: int) -> Any:
             case 0:
                 del value[name]
             case 1:
-                value[random.choice((*value, "type", "x", "A" * 80))] = value[name]
+                value[random.choice((*value, "type", "x", "A" * 80))] = deepcopy(value[name])
             case 2:
-                value[random.choice(list(value))] = random.choice(_VALUES)
+                value[random.choice(list(value))] = deepcopy(random.choice(_VALUES))
             case _:
                 value[name] = _value_altered(value[name], random, depth - 1)
         return value
@@ -196,7 +197,7 @@ def _value_altered(value: Any, random: Random, depth: int) -> Any:
             case 0:
                 del value[at]
             case 1:
-                value[at:at] = [value[at]] * random.choice((1, 2, 30))
+                value[at:at] = [deepcopy(value[at]) for _ in range(random.choice((1, 2, 30)))]
             case 2:
                 random.shuffle(value)
             case _:
@@ -212,7 +213,7 @@ def _plain_altered(value: Any, random: Random) -> Any:
         return bent(value.encode("utf-8", "replace"), random).decode("utf-8", "replace")
     if isinstance(value, int) and random.random() < 0.6:
         return value + random.choice((-1, 1, -(2**31), 2**31))
-    return random.choice((*_VALUES, *_TEXTS))
+    return deepcopy(random.choice((*_VALUES, *_TEXTS)))
 
 
 # ------------------------------------------------------------------ archives
