@@ -132,11 +132,13 @@ def test_elements_and_octets_are_bounded():
     many = b"\x30\x80" + b"\x30\x80\0\0" * 99 + b"\0\0"
     assert ber.normalised(many, max_elements=100) == der.sequence(*[der.sequence()] * 99)
     assert refused(many, max_elements=99) == "der-count"
-    # what is short and DER already takes a quarter, with parts or without
-    for part in (der.integer(1) * 2, der.sequence(der.integer(1))):
-        light = der.sequence(part * 200)
-        assert ber.normalised(light, max_elements=102) == light
-        assert refused(light, max_elements=100) == "der-count"
+    # what is short and DER already takes a quarter where it has no parts, or stands in something short
+    light = der.sequence(der.integer(1) * 400)
+    assert ber.normalised(light, max_elements=101) == light
+    assert refused(light, max_elements=100) == "der-count"
+    light = der.sequence(der.sequence(der.sequence(), der.integer(1) * 7) * 100)
+    assert ber.normalised(light, max_elements=301) == light
+    assert refused(light, max_elements=300) == "der-count"
     assert refused(b"\x24\x80" + b"\x04\x00" * 100 + b"\0\0", max_elements=100) == "der-count"
     assert refused(many, max_bytes=len(many) - 1) == "too-large"
 

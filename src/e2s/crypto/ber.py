@@ -122,9 +122,9 @@ def normalised(
 ) -> bytes:
     """The DER of the one BER element that ``octets`` are.
 
-    Of ``max_elements``, each takes one, and a short one that is DER already a quarter, as it costs so little.
-    Raises :class:`Refusal` ``too-large``, ``der-depth`` and ``der-count`` at the bounds,
-    ``ber-...`` or ``der-...`` for what is no BER.
+    Of ``max_elements`` each takes one, but a quarter is enough for a short one that is DER already and either
+    has no parts or stands in another such.  Raises :class:`Refusal` ``too-large``, ``der-depth`` and
+    ``der-count`` at the bounds, ``ber-...`` or ``der-...`` for what is no BER.
     """
     if len(octets) > max_bytes:
         raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
@@ -250,8 +250,8 @@ class _Walk:
     def _settled(self, begin: int, shape: Shape) -> bool:
         """Whether the short element at ``begin`` is DER with all its parts, if that is easily said."""
         data, pos, ends = self.data, begin, [begin + 2 + self.data[begin + 1]]
-        # the element itself, which has been counted whole, is counted here
-        left = self.left + _WHOLE
+        # the element itself has been counted
+        left = self.left + 1
         depth = self.max_depth - len(self.stack)
         while ends:
             limit = ends[-1]
@@ -270,7 +270,7 @@ class _Walk:
                 pos += 2
             else:
                 break
-        self.left = left - _WHOLE if ends else left
+        self.left = left
         return not ends
 
     def _put(self, tag: int, content: bytes | memoryview) -> int:
