@@ -1,6 +1,6 @@
 """Purchases under fire: ``python -m tests.fire.campaign`` buys while everything fails, heals, and compares books.
 
-Progress stands in build/soak/fire; a campaign that was cut short goes on with its next batch in a new community.
+Progress stands in build/soak/fire.json; a campaign that was cut short goes on with its next batch in a new community.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.fire.campaign import Campaign, Pace, Progress
 from tests.fire.market import Market, market
 
 #: Hot, so that every kind of fault comes about within a few purchases.
-PACE = Pace(purchases=3, faults=4, within=2.0, rate=0.15, burning=12.0, ending=4.0)
+PACE = Pace(purchases=2, faults=6, within=3.0, rate=0.15, burning=12.0, ending=4.0)
 #: What a comparison must find: a component, and what is written into its book.
 FALSIFIED = {
     "amount": ("issuer-desk", "UPDATE payment SET amount = '0.01' WHERE state = 'captured'"),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.fire import disks
+from tests.fire.campaign import Progress, line
 from tests.fire.clocks import forget_all
 from tests.fire.plan import KINDS, LINK_FAULTS, Batch, basket
-from tests.fire.short import FALSIFIED
+from tests.fire.short import FALSIFIED, PACE
 
 #: Draws every kind of fault in its first batch; `make soak` draws its own.
 SEED = "short-1"
@@ -35,7 +36,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.processes
 def test_every_purchase_ends_and_all_books_agree(told: dict[str, Any]) -> None:
-    assert told["completed"] + told["void"] == 6
+    assert told["completed"] + told["void"] == 2 * PACE.purchases
     assert told["completed"] >= 1
     assert told["true"] == []
 
@@ -61,6 +62,16 @@ def test_a_plan_is_drawn_again_from_its_seed() -> None:
     assert letters == [again.link_fault("x", n, 0.5) for n in range(400)]
     assert set(letters) == {"", *LINK_FAULTS}
     assert basket("a", "anna", 1) == basket("a", "anna", 1) != basket("a", "anna", 2)
+
+
+def test_a_campaign_goes_on_where_it_was_cut_short(tmp_path: Path) -> None:
+    file = tmp_path / "fire.json"
+    begun = Progress.read(file, "a")
+    begun.completed, begun.void, begun.batches = 20, 4, 1
+    begun.faults["kill"] += 3
+    begun.keep(file)
+    assert Progress.read(file, "a") == begun
+    assert line(begun, 48).startswith("batch 1: 24 of 48 purchases ended (20 completed, 4 void); 3 kill;")
 
 
 def test_no_disk_can_be_full_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
