@@ -11,22 +11,20 @@ import json
 import secrets
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base.errors import Misuse, Refusal
-from e2s.base.instants import SystemClock, format_instant
+from e2s.base.instants import format_instant
+from e2s.cli import cms_messages, files
+from e2s.cli.options import CertFile, InFile, KeyFile, OutFile, Pem, PhraseFile, key_of, now, signer_of
 from e2s.cli.streams import STANDARD, Progress, reading, reading_message, writing
-from e2s.crypto import oids
-from e2s.crypto.certificates import Certificate, read_certificates
-from e2s.crypto.cms import Signed, streaming
-from e2s.crypto.keys import KeySigner, read_private_key
-from e2s.crypto.kinds import PrivateKey
+from e2s.crypto import cms, oids
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.cms import ReceiptRequest, Signed, streaming
+from e2s.crypto.keys import KeySigner
 from e2s.crypto.openers import KeyOpener
 from e2s.crypto.suites import (
     OLD_SEALINGS,
@@ -37,7 +35,6 @@ from e2s.crypto.suites import (
     signature_suite,
     signature_suites_of,
 )
-from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.pki.verdict import Verdict
 from e2s.security.pki.verifier import Verifier
 
@@ -48,26 +45,15 @@ app = typer.Typer(
     epilog="Example: e2s cms verify --trust root.pem --in order.cms --out order.pdf",
 )
 
-#: Of files that are kept whole: certificates, keys, lists.
-_MAX_BYTES = 16 * 1024 * 1024
+cms_messages.add_to(app)
 
-InFile = Annotated[Path, typer.Option("--in", metavar="FILE", help="The file to read; - for standard input.")]
-OutFile = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="The file to write; - for standard output.")
-]
-CertFile = Annotated[Path, typer.Option("--cert", metavar="FILE", help="Your certificate, then its issuers.")]
-KeyFile = Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")]
-PhraseFile = Annotated[
-    Path | None, typer.Option("--phrase-file", metavar="FILE", help="Holds the key's pass phrase.")
-]
-Pem = Annotated[bool, typer.Option("--pem", help="Write PEM instead of DER.")]
 Only = Annotated[
     list[str] | None, typer.Option("--suite", metavar="NAME", help="Refuse a message by any other suite.")
 ]
 
 
 @app.command(epilog="Example: e2s cms sign --cert me.pem --key me.key --in order.pdf --out order.cms")
-def sign(
+def sign(  # noqa: PLR0913, PLR0917 - each is an option of the command
     cert: CertFile,
     key: KeyFile,
     source: InFile,
@@ -76,16 +62,49 @@ def sign(
     suite: Annotated[
         str | None, typer.Option("--suite", metavar="NAME", help="One of your key's suites.")
     ] = None,
+    beside_cert: Annotated[
+        list[Path] | None,
+        typer.Option("--beside-cert", metavar="FILE", help="Of a further key that signs side by side."),
+    ] = None,
+    beside_key: Annotated[
+        list[Path] | None, typer.Option("--beside-key", metavar="FILE", help="The further private key.")
+    ] = None,
+    ask_receipt: Annotated[
+        str | None,
+        typer.Option("--ask-receipt", metavar="ADDRESS", help="Where signed receipts are to be sent."),
+    ] = None,
     phrase_file: PhraseFile = None,
     pem: Pem = False,
 ) -> None:
-    """Sign a file; the message holds it, your certificate and its issuers."""
-    own, *issuers = _certificates(cert)
-    chosen = _signature_suite(own, suite) if suite else None
-    signer = KeySigner(own, tuple(issuers), _key(key, phrase_file), suite=chosen)
+    """Sign a file; the message holds it, your certificate and its issuers.
+
+    A document that must last may be signed by two keys of different kinds side by side, each signature
+    naming the other (RFC 5752): give the second by --beside-cert and --beside-key.
+    """
+    chosen = _signature_suite(files.certificates(cert)[0], suite) if suite else None
+    signer = signer_of(cert, key, phrase_file, chosen)
+    attributes = () if ask_receipt is None else (_request(ask_receipt),)
+    if beside_cert or beside_key:
+        others = _beside(beside_cert or (), beside_key or (), phrase_file)
+        if attributes:
+            raise Misuse("cms-parallel", "signatures side by side ask for no receipt")
+        content = files.read(source)
+        octets = cms.sign_parallel(content, oids.DATA, [signer, *others], now(), detached=detached)
+        with writing(out, pem=pem) as written:
+            written.write(octets)
+        return
     with Progress("signing") as progress, reading(source, out) as file, writing(out, pem=pem) as message:
         progress.expect(file)
-        streaming.sign(file, message, oids.DATA, signer, _now(), detached=detached, told=progress.told)
+        streaming.sign(
+            file,
+            message,
+            oids.DATA,
+            signer,
+            now(),
+            detached=detached,
+            signed_attributes=attributes,
+            told=progress.told,
+        )
 
 
 @app.command(epilog="Example: e2s cms verify --trust root.pem --in order.cms --out order.pdf")
@@ -109,7 +128,7 @@ def verify(
     ] = None,
 ) -> None:
     """Prove who signed a message; certificates are judged as of now."""
-    anchors, crls = _certificates(trust), tuple(map(_crl, crl or ()))
+    anchors, crls = files.certificates(trust), tuple(map(files.crl, crl or ()))
     for name in suite or ():
         signature_suite(name)
     with contextlib.ExitStack() as stack:
@@ -120,17 +139,70 @@ def verify(
         for file in (message, given):
             if file is not None:
                 progress.expect(file)
-        verified = streaming.verify(message, written, content=given, told=progress.told)
+        try:
+            verified = streaming.verify(message, written, content=given, told=progress.told)
+        except Refusal as refusal:
+            if refusal.rule != "cms-one-signer":
+                raise
+            told = _verify_beside(message, written, given, anchors, crls, suite or ())
+            _say(told, as_json=as_json, show=sys.stderr if out == STANDARD else sys.stdout)
+            return
         if suite and verified.suite not in suite:
             raise Refusal("wrong-suite", "the message is signed by another suite", found=verified.suite)
         verdict = _judge(verified.signed, anchors, crls)
-    told = _told(verified, verdict, revocation="checked" if crl else "not checked")
-    show = sys.stderr if out == STANDARD else sys.stdout
+        told = _told(
+            verified.signed, verdict, size=verified.size, suite=verified.suite, detached=verified.detached
+        )
+    told["revocation"] = "checked" if crl else "not checked"
+    _say(told, as_json=as_json, show=sys.stderr if out == STANDARD else sys.stdout)
+
+
+def _verify_beside(
+    message: BinaryIO,
+    out: BinaryIO | None,
+    given: BinaryIO | None,
+    anchors: Sequence[Certificate],
+    crls: Sequence[bytes],
+    suites: Sequence[str],
+) -> dict[str, object]:
+    """The same of a message with signatures side by side: all are there, and all are good."""
+    message.seek(0)
+    signers = cms.read_signers(cms.normalised(message.read(files.MAX_BYTES)), cms.FOREIGN)
+    content = given.read(files.MAX_BYTES) if given is not None else None
+    cms.check_parallel(signers, content)
+    found = [_told_of(signed, _judge(signed, anchors, crls), content, suites) for signed in signers]
+    if out is not None:
+        out.write(signers[0].octets if content is None else content)
+    first, *others = found
+    return {
+        **first,
+        "revocation": "checked" if crls else "not checked",
+        "beside": [
+            {key: other[key] for key in ("signer", "serial", "certificate", "suite")} for other in others
+        ],
+    }
+
+
+def _told_of(
+    signed: Signed, verdict: Verdict, content: bytes | None, suites: Sequence[str]
+) -> dict[str, object]:
+    """What verification found of one of several signers."""
+    known = streaming.signature_name(signed)
+    if suites and known not in suites:
+        raise Refusal("wrong-suite", "the message is signed by another suite too", found=known)
+    size = len(signed.octets if content is None else content)
+    return _told(signed, verdict, size=size, suite=known, detached=content is not None)
+
+
+def _say(told: dict[str, Any], *, as_json: bool, show: TextIO) -> None:
+    """What was found, to a person or a program."""
     if as_json:
         print(json.dumps(told, ensure_ascii=False), file=show)
-    else:
-        print(f"good: signed by {told['signer']} (serial {told['serial']})", file=show)
-        print(f"time claimed: {told['at'] or 'none'}; revocation: {told['revocation']}", file=show)
+        return
+    print(f"good: signed by {told['signer']} (serial {told['serial']})", file=show)
+    for other in told.get("beside", ()):
+        print(f"side by side with {other['signer']} (serial {other['serial']})", file=show)
+    print(f"time claimed: {told['at'] or 'none'}; revocation: {told['revocation']}", file=show)
 
 
 def _judge(signed: Signed, anchors: Sequence[Certificate], crls: Sequence[bytes]) -> Verdict:
@@ -139,7 +211,7 @@ def _judge(signed: Signed, anchors: Sequence[Certificate], crls: Sequence[bytes]
         signed.signer_certificate,
         signed.certificates,
         (*signed.crls, *crls),
-        at=_now(),
+        at=now(),
         purpose=None,
         name=None,
         require_revocation=bool(crls),
@@ -161,7 +233,7 @@ def encrypt(
     pem: Pem = False,
 ) -> None:
     """Encrypt a file so that exactly the recipients can read it (AES-256-GCM)."""
-    recipients = list(dict.fromkeys(_certificates(path)[0] for path in (*to, *(more or ()))))
+    recipients = list(dict.fromkeys(files.certificates(path)[0] for path in (*to, *(more or ()))))
     suites = _sealing_suites(recipients, [*(suite or ()), *(OLD_SEALINGS if legacy else ())])
     with Progress("encrypting") as progress, reading(source, out) as file, writing(out, pem=pem) as message:
         progress.expect(file)
@@ -183,7 +255,7 @@ def decrypt(
     ] = False,
 ) -> None:
     """Decrypt a file that was encrypted to your certificate; the output is readable by you alone."""
-    opener = KeyOpener(_certificates(cert)[0], _key(key, phrase_file))
+    opener = KeyOpener(files.certificates(cert)[0], key_of(key, phrase_file))
     for name in suite or ():
         sealing_suite(name)
     with (
@@ -223,9 +295,10 @@ def _listed(suites: Sequence[SignatureSuite] | Sequence[SealingSuite]) -> str:
     return " or ".join(suite.name for suite in suites) or "no suite"
 
 
-def _told(verified: streaming.Verified, verdict: Verdict, *, revocation: str) -> dict[str, object]:
+def _told(
+    signed: Signed, verdict: Verdict, *, size: int, suite: str | None, detached: bool
+) -> dict[str, object]:
     """What verification found, for a program."""
-    signed = verified.signed
     certificate = signed.signer_certificate
     return {
         "outcome": "good",
@@ -236,51 +309,21 @@ def _told(verified: streaming.Verified, verdict: Verdict, *, revocation: str) ->
         "certificate": certificate.id,
         "at": format_instant(signed.said.signing_time) if signed.said.signing_time else None,
         "contentType": signed.content_type,
-        "detached": verified.detached,
-        "bytes": verified.size,
-        "suite": verified.suite,
+        "detached": detached,
+        "bytes": size,
+        "suite": suite,
         "path": [one.subject for one in verdict.path],
-        "revocation": revocation,
+        "revocation": "not checked",
     }
 
 
-def _now() -> datetime:
-
-    return SystemClock().now()
-
-
-def _read(path: Path) -> bytes:
-    """The file's octets; raises ``Misuse`` ``no-such-file``, ``Refusal`` ``too-large``."""
-    try:
-        with path.open("rb") as file:
-            octets = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise Misuse("no-such-file", "the file cannot be read", file=str(path), why=error.strerror) from error
-    if len(octets) > _MAX_BYTES:
-        raise Refusal("too-large", "the file is larger than may be read", file=str(path))
-    return octets
+def _beside(certs: Sequence[Path], keys: Sequence[Path], phrase_file: Path | None) -> list[KeySigner]:
+    """The further signers, a certificate and a key each; raises :class:`Misuse` ``cms-parallel``."""
+    if len(certs) != len(keys):
+        raise Misuse("cms-parallel", "give --beside-key for each --beside-cert")
+    return [signer_of(cert, key, phrase_file) for cert, key in zip(certs, keys, strict=True)]
 
 
-def _certificates(path: Path) -> tuple[Certificate, ...]:
-
-    found = read_certificates(_read(path))
-    if not found:
-        raise Refusal("bad-certificate", "the file holds no certificate", file=str(path))
-    return found
-
-
-def _key(path: Path, phrase_file: Path | None) -> PrivateKey:
-
-    phrase = phrase_from_file(phrase_file).octets if phrase_file else None
-    return read_private_key(_read(path), phrase)
-
-
-def _crl(path: Path) -> bytes:
-    """A CRL's DER."""
-    octets = _read(path)
-    try:
-        if octets.lstrip().startswith(b"-----BEGIN"):
-            return x509.load_pem_x509_crl(octets).public_bytes(Encoding.DER)
-    except ValueError as error:
-        raise Refusal("bad-crl", "the file is no CRL", file=str(path)) from error
-    return octets
+def _request(address: str) -> bytes:
+    """The attribute that asks all who get the message for a receipt (RFC 2634, 2.2)."""
+    return cms.request_attribute(ReceiptRequest(secrets.token_bytes(16), ((address,),)))

@@ -7,6 +7,7 @@ What is read counts only when the call has returned: :func:`open_unnamed` makes 
 from __future__ import annotations
 
 from e2s.crypto.cms.streaming.armour import armour, is_armoured, unarmour
+from e2s.crypto.cms.streaming.naming import signature_name
 from e2s.crypto.cms.streaming.reading import Opened, Verified, open_sealed, verify
 from e2s.crypto.cms.streaming.spool import Told, is_regular, open_unnamed, place, size_of, spooled
 from e2s.crypto.cms.streaming.writing import MAX_GCM_BYTES, seal, sign
@@ -24,6 +25,7 @@ __all__ = [
     "place",
     "seal",
     "sign",
+    "signature_name",
     "size_of",
     "spooled",
     "unarmour",

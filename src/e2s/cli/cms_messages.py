@@ -1,0 +1,122 @@
+"""``e2s cms`` on messages of further kinds: receipts (RFC 2634) and compressed content (RFC 3274)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography import x509
+
+from e2s.base.errors import Refusal
+from e2s.cli import files
+from e2s.cli.options import CertFile, InFile, KeyFile, OutFile, Pem, PhraseFile, now, signer_of
+from e2s.cli.streams import writing
+from e2s.crypto import cms
+from e2s.crypto.cms import Signed
+from e2s.crypto.pem import unarmoured
+from e2s.security.pki.traits import alternative_names
+from e2s.security.pki.verifier import Verifier
+
+TrustFile = Annotated[Path, typer.Option("--trust", metavar="FILE", help="The roots that you trust.")]
+ContentFile = Annotated[
+    Path | None, typer.Option("--content", metavar="FILE", help="The content of a detached signature.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands of the group."""
+    example = "Example: e2s cms "
+    app.command(epilog=example + "compress --in log.txt --out log.cms")(compress)
+    app.command(epilog=example + "expand --in log.cms --out log.txt")(expand)
+    app.command(
+        epilog=example + "receipt --trust root.pem --cert me.pem --key me.key --in order.cms --out order.rcpt"
+    )(receipt)
+    app.command(
+        "check-receipt", epilog=example + "check-receipt --trust root.pem --of order.cms --in order.rcpt"
+    )(check_receipt)
+
+
+def compress(source: InFile, out: OutFile, pem: Pem = False) -> None:
+    """Pack a file (zlib) as CompressedData, to be signed or encrypted after."""
+    with writing(out, pem=pem) as file:
+        file.write(cms.compress(files.read(source)))
+
+
+def expand(
+    source: InFile,
+    out: OutFile,
+    most: Annotated[
+        int, typer.Option("--max-bytes", metavar="N", min=1, help="Refuse content that is larger.")
+    ] = files.MAX_BYTES,
+) -> None:
+    """Unpack CompressedData; what would grow beyond the bound is refused before it does."""
+    _kind, content = cms.decompress(cms.normalised(unarmoured(files.read(source))), max_bytes=most)
+    with writing(out) as file:
+        file.write(content)
+
+
+def receipt(
+    trust: TrustFile,
+    cert: CertFile,
+    key: KeyFile,
+    source: InFile,
+    out: OutFile,
+    content: ContentFile = None,
+    phrase_file: PhraseFile = None,
+    pem: Pem = False,
+) -> None:
+    """Give the signed receipt that a message asks for, once the message is proven."""
+    signed = _trusted(source, trust)
+    request = cms.request_in(signed)
+    signer = signer_of(cert, key, phrase_file)
+    mails = [one.value for one in alternative_names(signer.certificate) if isinstance(one, x509.RFC822Name)]
+    own = (*signer.certificate.names, *mails)
+    if request is not None and not request.asks(own):
+        raise Refusal(
+            "not-asked",
+            "the message asks others for receipts",
+            asked=", ".join(name for names in request.of or () for name in names),
+        )
+    given = files.read(content) if content else None
+    with writing(out, pem=pem) as file:
+        file.write(cms.receipt_for(signed, signer, now(), content=given))
+    if request is not None:
+        print("send it to: " + ", ".join(name for names in request.to for name in names))
+
+
+def check_receipt(
+    trust: TrustFile,
+    of: Annotated[Path, typer.Option("--of", metavar="FILE", help="Your message that asked for it.")],
+    source: InFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as a JSON object.")] = False,
+) -> None:
+    """Prove that a receipt is for your message, and whose it is."""
+    signed = cms.read_signed(cms.normalised(unarmoured(files.read(of))), cms.FOREIGN)
+    found = cms.check_receipt(unarmoured(files.read(source)), signed)
+    _judged(found, trust)
+    certificate = found.signer_certificate
+    if as_json:
+        print(json.dumps({"outcome": "good", "signer": certificate.name or certificate.subject}))
+    else:
+        print(f"good: received by {certificate.name or certificate.subject}")
+
+
+def _trusted(path: Path, trust: Path) -> Signed:
+    """The message in a file, its signer's certificate good under ``trust``; not yet its signature."""
+    signed = cms.read_signed(cms.normalised(unarmoured(files.read(path))), cms.FOREIGN)
+    _judged(signed, trust)
+    return signed
+
+
+def _judged(signed: Signed, trust: Path) -> None:
+    Verifier(files.certificates(trust)).judge(
+        signed.signer_certificate,
+        signed.certificates,
+        signed.crls,
+        at=now(),
+        purpose=None,
+        name=None,
+        require_revocation=False,
+    ).or_refuse()
