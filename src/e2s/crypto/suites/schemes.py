@@ -54,8 +54,9 @@ def _table() -> dict[bytes, Scheme]:
         ("sha512", oids.ECDSA_SHA512, oids.RSA_SHA512),
     ):
         digest = DIGESTS[name]
-        # RFC 5758, 3.2: absent; RFC 4055, 5: NULL, and absent accepted
-        table[algorithm(ecdsa)] = Scheme("ec", digest, (ec.ECDSA(_hashing(digest)),))
+        # RFC 5758, 3.2: absent, and NULL accepted as GnuPG writes it; RFC 4055, 5: NULL, and absent accepted
+        elliptic = Scheme("ec", digest, (ec.ECDSA(_hashing(digest)),))
+        table[algorithm(ecdsa)] = table[algorithm(ecdsa, NULL)] = elliptic
         old = Scheme("rsa", digest, (padding.PKCS1v15(), digest.hashing))
         table[algorithm(pkcs1, NULL)] = table[algorithm(pkcs1)] = old
     # RFC 8410, 3 and RFC 9881, 2: the key is the scheme, and parameters are absent
