@@ -182,7 +182,7 @@ def check_14() -> Case:
 
 
 def check_15() -> Case:
-    play = whole(stamped_at={"confirm": -120})
+    play = whole(stamped_at={"confirm": -240})
     return Case(bundle(play), "stamps/" + play.id("confirm")[8:] + ".tst")
 
 
@@ -383,6 +383,10 @@ def test_a_void_by_inquiry_is_the_issuers_word() -> None:
     found = report(bundle(play))
     assert found.holds
     assert found.outcome == "void"
+
+
+def test_two_honest_clocks_may_be_twice_the_clock_error_apart() -> None:
+    assert report(bundle(whole(stamped_at={"confirm": -120}))).holds
 
 
 def test_what_lies_after_the_instant_of_judgement_is_reported() -> None:

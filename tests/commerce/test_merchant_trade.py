@@ -225,6 +225,32 @@ def test_no_stamp_is_taken_that_would_prove_a_confirmation_late(shop):
     assert judge(bundle, shop.pki.anchors).holds
 
 
+def test_what_was_signed_while_the_clock_was_ahead_is_stamped_once_its_time_has_come(shop):
+    """A stamp before the act proves nothing; so none is kept, and nothing is delivered, until then."""
+    anna = shop.person()
+    doors = shop.exchange.doors
+    away = {name: doors.pop(name) for name in ("http://tsa1.test", "http://tsa2.test")}
+    shop.clock.forward(seconds=600)
+    offer = shop.offer(anna)
+    answer = shop.accept(anna, offer)
+    trade = read_act(offer).document["trade"]
+    shop.pay(anna, trade, unb64u(answer["confirm"]))
+    shop.purchasing.tick()
+    shop.clock.forward(seconds=-600)
+    doors |= away
+    shop.purchasing.tick()
+    acts = shop.ask(anna, "status", trade=trade)["acts"]
+    assert not {"stamp", "deliveryStamp"} & acts.keys()
+    shop.payment.says = "captured"
+    shop.clock.forward(seconds=600)
+    shop.purchasing.tick()
+    status = shop.ask(anna, "status", trade=trade)
+    assert {"stamp", "deliveryStamp"} <= status["acts"].keys()
+    shop.purchasing.tick()
+    bundle = (shop.folder / "evidence" / f"{trade}.tar").read_bytes()
+    assert not [f for f in judge(bundle, shop.pki.anchors).findings if f.check == 15]
+
+
 def test_the_last_stamp_in_time_is_taken(shop):
     anna = shop.person()
     doors = shop.exchange.doors
