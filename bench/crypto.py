@@ -49,7 +49,7 @@ def _sign() -> dict[str, Any]:
     def ours() -> None:
         cms.sign(content, oids.ACT, signer, AT)
 
-    return _figure("crypto.sign-9kB", 1.6, bare, ours, repeats=200)
+    return _figure("crypto.sign-9kB", 1.5, bare, ours, repeats=200)
 
 
 def _envelope() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _envelope() -> dict[str, Any]:
         cms.seal(content, oids.ACT, recipients, secrets.token_bytes)
 
     size = len(cms.seal(content, oids.ACT, recipients, secrets.token_bytes)) - CONTENT_BYTES
-    return _figure("crypto.envelope-100", 1.3, bare, ours, repeats=2, envelope_bytes=size)
+    return _figure("crypto.envelope-100", 1.2, bare, ours, repeats=2, envelope_bytes=size)
 
 
 def _verify() -> dict[str, Any]:
