@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -29,6 +28,16 @@ _PROCESSED = frozenset(
         x509.CRLDistributionPoints,
     }
 )
+#: Those of which :func:`_further` reads.
+_FURTHER = frozenset(
+    {
+        x509.CertificatePolicies,
+        x509.PolicyConstraints,
+        x509.InhibitAnyPolicy,
+        x509.CRLDistributionPoints,
+        x509.UnrecognizedExtension,
+    }
+)
 #: The same of those that the library does not know.
 _MAPPINGS = "2.5.29.33"
 _MAX_MAPPINGS = 256
@@ -42,19 +51,18 @@ _USAGES = (
 )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Traits:
-    """Names and signed octets as DER, and what decides about paths; compared by identity.
+class Traits(NamedTuple):
+    """Names and signed octets as DER, and what decides about paths.
 
     ``usages`` is None without keyUsage; ``signature`` is None when it is not whole octets.
     """
 
     certificate: Certificate
-    subject: bytes = field(repr=False)
-    issuer: bytes = field(repr=False)
-    tbs: bytes = field(repr=False)
-    algorithm: bytes = field(repr=False)
-    signature: bytes | None = field(repr=False)
+    subject: bytes
+    issuer: bytes
+    tbs: bytes
+    algorithm: bytes
+    signature: bytes | None
     ca: bool
     path_length: int | None
     usages: frozenset[str] | None
@@ -68,7 +76,7 @@ class Traits:
     require_explicit: int | None = None
     inhibit_mapping: int | None = None
     inhibit_any: int | None = None
-    points_der: bytes = field(default=b"", repr=False)
+    points_der: bytes = b""
 
     @property
     def subject_form(self) -> Form:
@@ -123,10 +131,7 @@ def traits(certificate: Certificate) -> Traits:
                 unknown.append(extension.oid.dotted_string)
     basic, usage = values.get(x509.BasicConstraints), values.get(x509.KeyUsage)
     authority = values.get(x509.AuthorityKeyIdentifier)
-    policies, limits = values.get(x509.CertificatePolicies), values.get(x509.PolicyConstraints)
-    inhibit_any, points = values.get(x509.InhibitAnyPolicy), values.get(x509.CRLDistributionPoints)
-    mappings = _mappings(values.get(x509.UnrecognizedExtension, ()))
-    return Traits(
+    found = Traits(
         certificate=certificate,
         subject=slices.subject,
         issuer=slices.issuer,
@@ -140,7 +145,19 @@ def traits(certificate: Certificate) -> Traits:
         key_id=certificate.key_id,
         authority_key_id=authority.key_identifier if authority is not None else None,
         constraints=values.get(x509.NameConstraints),
-        unknown_critical=tuple(unknown) if mappings is not None else (*unknown, _MAPPINGS),
+        unknown_critical=tuple(unknown),
+    )
+    return found if _FURTHER.isdisjoint(values) else _further(found, values)
+
+
+def _further(found: Traits, values: dict[type, Any]) -> Traits:
+    """``found`` with what not every certificate says: its policies, and where its status is told."""
+    policies, limits = values.get(x509.CertificatePolicies), values.get(x509.PolicyConstraints)
+    inhibit_any, points = values.get(x509.InhibitAnyPolicy), values.get(x509.CRLDistributionPoints)
+    mappings = _mappings(values.get(x509.UnrecognizedExtension, ()))
+    unreadable = () if mappings is not None else (_MAPPINGS,)
+    return found._replace(
+        unknown_critical=(*found.unknown_critical, *unreadable),
         policies=None if policies is None else frozenset(p.policy_identifier.dotted_string for p in policies),
         mappings=mappings or (),
         require_explicit=limits.require_explicit_policy if limits is not None else None,

@@ -113,7 +113,7 @@ class Verifier:
         self, certificate: Certificate, untrusted: Sequence[Certificate]
     ) -> Iterator[tuple[Path, Fault | None]]:
         """Paths to an anchor with good signatures, depth first, and what is wrong where one breaks off."""
-        below = _by_subject(untrusted, self._roots)
+        below = _by_subject([one for one in untrusted if one is not certificate], self._roots)
         forms = _Forms(self._by_subject, below)
         first = self._roots.get(certificate.digest) or traits(certificate)
         waiting: list[Path] = [(first,)]
