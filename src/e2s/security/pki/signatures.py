@@ -56,7 +56,7 @@ def good(key: PublicKey, algorithm: bytes, signature: bytes, data: bytes, spki: 
 
 @lru_cache(maxsize=1024)
 def _under(spki: bytes, algorithm: bytes) -> Scheme | None:
-    """The scheme of a signature under a certificate's key, asked once for each CA; None if it may not stand."""
+    """The scheme of a signature under a CA certificate's key, asked once; None if it may not stand."""
     try:
         key = load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm):
