@@ -19,12 +19,25 @@ ROWS = [
 ]
 
 
-def test_a_terminal_of_80_columns(monkeypatch, capsys):
+HEADER = ("order", "text", "price of one", "state")
+
+
+def test_cells_are_wrapped_between_words(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    report.table(("order", "text", "price of one", "state"), [*ROWS, ("q" * 120, "y" * 90, "z", "received")])
+    report.table(HEADER, [*ROWS, ("u", "a very long description " * 6, "1.00 EUR", "received")])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert sum(line.count("q") for line in lines) == 120  # nothing is cut away
+    assert ROWS[0][0] in lines[1]
+    assert sum(line.count("description") for line in lines) == 6
+
+
+def test_words_are_never_broken(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    report.table(HEADER, [*ROWS, ("q" * 60, "y" * 40, "z", "received")])
+    lines = capsys.readouterr().out.splitlines()
+    assert "order:         " + "q" * 60 in lines
+    assert lines[4] == ""
+    assert len(lines) == 13
 
 
 def test_a_pipe_has_one_line_a_row(monkeypatch, capsys):
@@ -41,13 +54,15 @@ def test_columns_that_say_nothing(monkeypatch, said):
     assert report.terminal_columns() > 1000
 
 
-@given(widths=st.lists(st.integers(1, 300), min_size=1, max_size=8), room=st.integers(1, 200))
-def test_widths_are_narrowed_no_further_than_needed(widths, room):
-    found = report.narrowed(widths, room)
-    assert all(narrow <= width for narrow, width in zip(found, widths, strict=True))
+@given(
+    columns=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=8),
+    room=st.integers(1, 200),
+)
+def test_widths_are_narrowed_no_further_than_needed(columns, room):
+    widths, least = [max(pair) for pair in columns], [min(pair) for pair in columns]
+    found = report.narrowed(widths, least, room)
+    assert all(small <= now <= width for small, now, width in zip(least, found, widths, strict=True))
     if sum(widths) <= room:
         assert found == widths
-    elif sum(found) > room:
-        assert max(found) <= 8
     else:
-        assert sum(found) == room
+        assert sum(found) == max(room, sum(least))

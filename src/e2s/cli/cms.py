@@ -45,8 +45,6 @@ app = typer.Typer(
     epilog="Example: e2s cms verify --trust root.pem --in order.cms --out order.pdf",
 )
 
-cms_messages.add_to(app)
-
 Only = Annotated[
     list[str] | None, typer.Option("--suite", metavar="NAME", help="Refuse a message by any other suite.")
 ]
@@ -88,7 +86,8 @@ def sign(  # noqa: PLR0913, PLR0917 - each is an option of the command
         others = _beside(beside_cert or (), beside_key or (), phrase_file)
         if attributes:
             raise Misuse("cms-parallel", "signatures side by side ask for no receipt")
-        content = files.read(source)
+        with reading(source, out) as file:
+            content = files.whole(file, source)
         octets = cms.sign_parallel(content, oids.DATA, [signer, *others], now(), detached=detached)
         with writing(out, pem=pem) as written:
             written.write(octets)
@@ -327,3 +326,6 @@ def _beside(certs: Sequence[Path], keys: Sequence[Path], phrase_file: Path | Non
 def _request(address: str) -> bytes:
     """The attribute that asks all who get the message for a receipt (RFC 2634, 2.2)."""
     return cms.request_attribute(ReceiptRequest(secrets.token_bytes(16), ((address,),)))
+
+
+cms_messages.add_to(app)

@@ -12,7 +12,7 @@ from cryptography import x509
 from e2s.base.errors import Refusal
 from e2s.cli import files
 from e2s.cli.options import CertFile, InFile, KeyFile, OutFile, Pem, PhraseFile, now, signer_of
-from e2s.cli.streams import writing
+from e2s.cli.streams import reading, reading_message, writing
 from e2s.crypto import cms
 from e2s.crypto.cms import Signed
 from e2s.crypto.pem import unarmoured
@@ -40,8 +40,8 @@ def add_to(app: typer.Typer) -> None:
 
 def compress(source: InFile, out: OutFile, pem: Pem = False) -> None:
     """Pack a file (zlib) as CompressedData, to be signed or encrypted after."""
-    with writing(out, pem=pem) as file:
-        file.write(cms.compress(files.read(source)))
+    with reading(source, out) as file, writing(out, pem=pem) as packed:
+        packed.write(cms.compress(files.whole(file, source)))
 
 
 def expand(
@@ -52,9 +52,9 @@ def expand(
     ] = files.MAX_BYTES,
 ) -> None:
     """Unpack CompressedData; what would grow beyond the bound is refused before it does."""
-    _kind, content = cms.decompress(cms.normalised(unarmoured(files.read(source))), max_bytes=most)
-    with writing(out) as file:
-        file.write(content)
+    with reading_message(source, out) as file, writing(out) as unpacked:
+        message = cms.normalised(files.whole(file, source))
+        unpacked.write(cms.decompress(message, max_bytes=most)[1])
 
 
 def receipt(
@@ -94,7 +94,8 @@ def check_receipt(
 ) -> None:
     """Prove that a receipt is for your message, and whose it is."""
     signed = cms.read_signed(cms.normalised(unarmoured(files.read(of))), cms.FOREIGN)
-    found = cms.check_receipt(unarmoured(files.read(source)), signed)
+    with reading_message(source, None) as file:
+        found = cms.check_receipt(cms.normalised(files.whole(file, source)), signed)
     _judged(found, trust)
     certificate = found.signer_certificate
     if as_json:
@@ -105,7 +106,8 @@ def check_receipt(
 
 def _trusted(path: Path, trust: Path) -> Signed:
     """The message in a file, its signer's certificate good under ``trust``; not yet its signature."""
-    signed = cms.read_signed(cms.normalised(unarmoured(files.read(path))), cms.FOREIGN)
+    with reading_message(path, None) as file:
+        signed = cms.read_signed(cms.normalised(files.whole(file, path)), cms.FOREIGN)
     _judged(signed, trust)
     return signed
 

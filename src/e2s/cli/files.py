@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,9 +18,14 @@ def read(path: Path) -> bytes:
     """The file's octets; raises ``Misuse`` ``no-such-file``, ``Refusal`` ``too-large``."""
     try:
         with path.open("rb") as file:
-            octets = file.read(MAX_BYTES + 1)
+            return whole(file, path)
     except OSError as error:
         raise Misuse("no-such-file", "the file cannot be read", file=str(path), why=error.strerror) from error
+
+
+def whole(file: BinaryIO, path: Path) -> bytes:
+    """The rest of an open file called ``path``; raises ``Refusal`` ``too-large``."""
+    octets = file.read(MAX_BYTES + 1)
     if len(octets) > MAX_BYTES:
         raise Refusal("too-large", "the file is larger than may be read", file=str(path))
     return octets

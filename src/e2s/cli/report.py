@@ -14,7 +14,6 @@ from typing import Any
 import typer
 
 _GAP = "  "
-_NARROWEST = 8
 _COLUMNS = 80
 
 Json = typer.Option(False, "--json", help="Print one JSON document instead of lines.")
@@ -31,24 +30,54 @@ def document(value: Any) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; on a terminal cells are wrapped where it is narrower."""
+    """Columns as wide as their widest cell.
+
+    On a narrower terminal cells are wrapped between words; where that is not enough each row is a list of
+    its cells, one a line, so that no word is broken and each can be copied.
+    """
     widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
-    widths = narrowed(widths, terminal_columns() - len(_GAP) * (len(widths) - 1))
+    words = [max(_longest_word(row[n]) for row in (header, *rows)) for n in range(len(header))]
+    room = terminal_columns() - len(_GAP) * (len(widths) - 1)
+    if sum(words) > room:
+        _lists(header, rows)
+        return
+    widths = narrowed(widths, words, room)
     for row in (header, *rows):
-        cells = [
-            wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
-        ]
+        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
         for parts in zip_longest(*cells, fillvalue=""):
             padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
             print(_GAP.join(padded).rstrip())
 
 
-def narrowed(widths: Sequence[int], room: int) -> list[int]:
-    """``widths`` with the widest made narrower, one character at a time, until they fit in ``room``."""
+def narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """``widths`` with the widest made narrower, none below ``least``, until they fit in ``room``."""
     found = list(widths)
-    while sum(found) > room and max(found) > _NARROWEST:
-        found[found.index(max(found))] -= 1
+    while sum(found) > room:
+        spare = [width - small for width, small in zip(found, least, strict=True)]
+        if max(spare) <= 0:
+            break
+        widest = max((width, n) for n, width in enumerate(found) if spare[n] > 0)[1]
+        found[widest] -= 1
     return found
+
+
+def _lists(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as lines of a name and a cell, without those that are empty."""
+    width = max(map(len, header)) + 1
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        for name, cell in zip(header, row, strict=True):
+            if cell:
+                print(f"{name + ':':<{width}}{_GAP}{cell}".rstrip())
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _longest_word(cell: str) -> int:
+    return max(map(len, cell.split()), default=0)
 
 
 def terminal_columns() -> int:
