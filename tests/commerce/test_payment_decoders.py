@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import secrets
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
@@ -41,7 +43,9 @@ LABELS = ["e2s/1/authreq", "e2s/1/authiss", "e2s/1/capture", "e2s/1/li", "e2s/1/
 @cache
 def world() -> tuple[Market, Purchase]:
     """One market for all examples: what is refused leaves no trace in it."""
-    market = Market(Path(mkdtemp(prefix="e2s-decoders-")))
+    folder = Path(mkdtemp(prefix="e2s-decoders-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    market = Market(folder)
     market.permit(market.alpha, market.anna)
     made = Purchase(market, market.anna)
     made.pinit()
