@@ -30,11 +30,12 @@ PURCHASE = (
 REFUSED: dict[str, dict[str, str]] = {
     "login": {
         "at": "wrong-answer", "until": "wrong-answer", "page": "not-canonical", "nM": "altered-page",
-        "nB": "wrong-answer", "kex": "invalid-point", "tls": "bad-document",
+        "nB": "wrong-answer", "location": "wrong-answer", "suites": "suite-stripped",
+        "signatures": "wrong-answer", "kex": "wrong-answer", "tls": "bad-document",
     },
     "login-answer": {
         "at": "altered-record", "until": "altered-record", "req": "wrong-answer", "nM": "wrong-answer",
-        "nB": "wrong-answer", "kex": "invalid-point", "sid": "no-session", "catalogue": "altered-record",
+        "nB": "wrong-answer", "kex": "altered-record", "sid": "no-session", "catalogue": "altered-record",
         "idle": "altered-record", "presence": "altered-record", "end": "altered-record",
     },
     "offer": {
