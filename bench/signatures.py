@@ -112,7 +112,7 @@ def _parallel() -> dict[str, Any]:
         made = cms.sign_parallel(content, oids.ACT, (first, second), AT)
         cms.check_parallel(cms.read_signers(made))
 
-    return _figure("signatures.parallel", 1.4, bare, ours, repeats=40)
+    return _figure("signatures.parallel", 1.6, bare, ours, repeats=40)
 
 
 def _workers() -> dict[str, Any]:

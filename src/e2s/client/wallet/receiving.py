@@ -67,18 +67,21 @@ class Receiving:
     ) -> None:
         """Sign what was received (all but the lines ``missing``); :meth:`send_receipt` sends it."""
         desk = self._desk
-        with desk.database.transaction() as connection:
+        with desk.database.reading() as connection:
             known = store.trade_of(connection, trade)
             delivery = store.act_of(connection, trade, "delivery")
-            if known.state != "received" or delivery is None:
-                raise Refusal("out-of-order", "nothing was delivered in this trade", state=known.state)
-            if store.act_of(connection, trade, "receipt") is not None:
-                return
-            intent = store.intent_of(connection, trade, "receipt")
-            if intent is None:
-                intent = (self._received(known, delivery, missing, complaint), b"")
-                store.intend(connection, trade, "receipt", intent[0])
-        act = desk.sign("buyer", intent[0], [delivery.octets], phrase)
+            signed = store.act_of(connection, trade, "receipt")
+        if known.state != "received" or delivery is None:
+            raise Refusal("out-of-order", "nothing was delivered in this trade", state=known.state)
+        if signed is not None:
+            return
+        with desk.unlocking("buyer", phrase) as sign:
+            with desk.database.transaction() as connection:
+                intent = store.intent_of(connection, trade, "receipt")
+                if intent is None:
+                    intent = (self._received(known, delivery, missing, complaint), b"")
+                    store.intend(connection, trade, "receipt", intent[0])
+            act = sign(intent[0], [delivery.octets])
         with desk.database.transaction() as connection:
             store.keep(connection, trade, "receipt", act)
             desk.used(connection, act)

@@ -144,6 +144,17 @@ class Shopping:
     def accept(self, trade: str, phrase: Phrase, *, offer: str = "") -> None:
         """Sign the acceptance of exactly the offer shown (its ``#``); :meth:`send_acceptance` sends it."""
         desk = self._desk
+        with desk.unlocking("buyer", phrase) as sign:
+            document, shown = self._accepting(trade, offer)
+            act = sign(document, [shown.octets])
+        with desk.database.transaction() as connection:
+            store.keep(connection, trade, "accept", act)
+            desk.used(connection, act)
+            store.move(connection, trade, "accept", desk.now())
+
+    def _accepting(self, trade: str, offer: str) -> tuple[Document, Act]:
+        """Commit to accepting the offer shown: the document, and what it is over."""
+        desk = self._desk
         with desk.database.transaction() as connection:
             known = store.trade_of(connection, trade)
             if known.state != "offered":
@@ -161,11 +172,7 @@ class Shopping:
                 document = intent[0]
         if too_late:
             raise Refusal("late-acceptance", "the offer can no longer be accepted")
-        act = desk.sign("buyer", document, [shown.octets], phrase)
-        with desk.database.transaction() as connection:
-            store.keep(connection, trade, "accept", act)
-            desk.used(connection, act)
-            store.move(connection, trade, "accept", desk.now())
+        return document, shown
 
     def send_acceptance(self, line: Line, trade: str) -> None:
         """Send the acceptance (again) and take the confirmation, or the void, that answers it."""
