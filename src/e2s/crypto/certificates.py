@@ -5,11 +5,12 @@ Whom it names and what for is read here; whether it is to be trusted is the veri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,6 +31,7 @@ _MAX_EXPONENT_BITS = 64
 _KEY_ID_SIZES = range(8, 65)
 
 _Texts: TypeAlias = tuple[str, ...]
+_Extension: TypeAlias = x509.Extension[Any]
 
 #: All that the parsers below raise for a certificate that is none, or that they do not know.
 _UNREADABLE = (
@@ -77,11 +79,14 @@ class Certificate:
     serial: int
     key_id: bytes | None
     slices: Slices
+    #: Extensions by the class of their value; those that the library does not know are in a list.
+    values: Mapping[type, Any]
+    critical: tuple[_Extension, ...]
 
     @classmethod
     def read(cls, octets: bytes) -> Certificate:
         """Read one certificate, DER or PEM; raises :class:`Refusal` ``bad-certificate``."""
-        if octets.lstrip()[: len(_PEM)] == _PEM:
+        if octets[:1] != b"0" and octets.lstrip()[: len(_PEM)] == _PEM:
             found = read_certificates(octets)
             if len(found) != 1:
                 raise Refusal("bad-certificate", "one certificate was expected", found=len(found))
@@ -168,15 +173,16 @@ def _parse(octets: bytes) -> Certificate:
     slices = _slices(octets)
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
-    extensions = parsed.extensions
+    values, critical = _extensions(parsed.extensions)
     kind = kind_of(type(key))
     if not kind:
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     if kind == "rsa" and cast(rsa.RSAPublicKey, key).public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
         raise Refusal("bad-certificate", "the RSA key's exponent is of absurd size")
     digest = sha256(octets).digest()
-    names, dns, ips, ekus, key_id = _claims(extensions)
-    return Certificate(
+    names, dns, ips, ekus, key_id = _claims(values)
+    read = object.__new__(Certificate)  # as its constructor does, in one step instead of fourteen
+    read.__dict__.update(
         der=octets,
         digest=digest,
         id="sha-256:" + b64u(digest),
@@ -191,7 +197,10 @@ def _parse(octets: bytes) -> Certificate:
         serial=parsed.serial_number,
         key_id=key_id,
         slices=slices,
+        values=values,
+        critical=critical,
     )
+    return read
 
 
 def _slices(octets: bytes) -> Slices:
@@ -220,26 +229,39 @@ def _slices(octets: bytes) -> Slices:
     return Slices(serial, issuer, subject, spki, signed, algorithm, whole_octets)
 
 
-def _claims(extensions: x509.Extensions) -> tuple[_Texts, _Texts, _Texts, frozenset[str], bytes | None]:
-    """URIs, DNS names, IP addresses, extended key usages (dotted) and the key identifier, in one pass."""
+def _claims(values: Mapping[type, Any]) -> tuple[_Texts, _Texts, _Texts, frozenset[str], bytes | None]:
+    """URIs, DNS names, IP addresses, extended key usages (dotted) and the key identifier."""
     uris: list[str] = []
     dns: list[str] = []
     ips: list[str] = []
-    ekus: frozenset[str] = frozenset()
-    key_id = None
+    for name in values.get(x509.SubjectAlternativeName, ()):
+        kind = type(name)
+        if kind is x509.UniformResourceIdentifier:
+            uris.append(name.value)
+        elif kind is x509.DNSName:
+            dns.append(name.value)
+        elif kind is x509.IPAddress:
+            ips.append(str(name.value))
+    ekus = frozenset([usage.dotted_string for usage in values.get(x509.ExtendedKeyUsage, ())])
+    own = values.get(x509.SubjectKeyIdentifier)
+    key_id = own.digest if own is not None and len(own.digest) in _KEY_ID_SIZES else None
+    return tuple(uris), tuple(dns), tuple(ips), ekus, key_id
+
+
+def _extensions(extensions: x509.Extensions) -> tuple[dict[type, Any], tuple[_Extension, ...]]:
+    """Values by their class, those that the library does not know in a list, and which are critical.
+
+    By class, not by identifier: comparing the library's identifiers costs more than all the rest.
+    """
+    values: dict[type, Any] = {}
+    critical = []
     for extension in extensions:
         value = extension.value
         kind = type(value)
-        if kind is x509.SubjectAlternativeName:
-            for name in value:
-                if type(name) is x509.UniformResourceIdentifier:
-                    uris.append(name.value)
-                elif type(name) is x509.DNSName:
-                    dns.append(name.value)
-                elif type(name) is x509.IPAddress:
-                    ips.append(str(name.value))
-        elif kind is x509.ExtendedKeyUsage:
-            ekus = frozenset([usage.dotted_string for usage in value])
-        elif kind is x509.SubjectKeyIdentifier and len(value.digest) in _KEY_ID_SIZES:
-            key_id = value.digest
-    return tuple(uris), tuple(dns), tuple(ips), ekus, key_id
+        if kind is x509.UnrecognizedExtension:
+            values.setdefault(kind, []).append(value)
+        else:
+            values[kind] = value
+        if extension.critical:
+            critical.append(extension)
+    return values, tuple(critical)

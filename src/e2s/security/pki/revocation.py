@@ -52,11 +52,13 @@ class Lists:
                 self.complete.setdefault(form, []).append(crl)
             else:
                 self.deltas.append(crl)
-        #: Lists over all that their issuer certified, where an issuer has no others and nothing changes them.
+        #: Lists over all that their issuer certified, where an issuer has no others and nothing changes them;
+        #: by the issuer's name as it stands in them.
         self.plain = {
-            form: lists
-            for form, lists in self.complete.items()
-            if not self.deltas and all(crl.scope is WHOLE for crl in lists)
+            crl.issuer: lists
+            for lists in self.complete.values()
+            if not self.deltas and all(one.scope is WHOLE for one in lists)
+            for crl in lists
         }
 
     def __bool__(self) -> bool:
@@ -124,9 +126,10 @@ class Inquiry:
 
     def _listed(self, certificate: Traits, issuer: Traits) -> Fault | None:
         """What the lists say."""
+        plain = self._lists.plain.get(certificate.issuer)
+        if plain is not None and not certificate.points_der:
+            return self._plainly(certificate, issuer, plain)
         own = certificate.issuer_form
-        if own in self._lists.plain and not certificate.points_der:
-            return self._plainly(certificate, issuer, self._lists.plain[own])
         answered: frozenset[int] = frozenset()
         for point in (*certificate.points, ISSUERS_OWN):
             for crl in self._meant(point, certificate, own):

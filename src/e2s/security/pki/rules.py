@@ -40,6 +40,7 @@ class Wanted(NamedTuple):
 
 #: Any policy, or none.
 NOTHING_WANTED = Wanted()
+_NONE: frozenset[str] = frozenset()
 
 
 def fault_of(path: Path, *, at: datetime, purpose: str | None, name: str | None) -> Fault | None:
@@ -147,8 +148,8 @@ def _name(certificate: Certificate, name: str | None) -> Fault | None:
 
 def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[str], Fault | None]:
     """The policies that the path is valid for, and what is wrong with them (6.1.2 d to f to 6.1.5 g)."""
-    if wanted == NOTHING_WANTED and not any(_says_policies(link) for link in path[:-1]):
-        return frozenset(), None
+    if wanted is NOTHING_WANTED and not _says_policies(path):
+        return _NONE, None
     below = path[-2::-1]
     # What may still follow before a policy is required, any policy counts for none, mapping ends.
     explicit = 0 if wanted.explicit else len(below) + 1
@@ -183,8 +184,9 @@ def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[
     return found, None
 
 
-def _says_policies(link: Traits) -> bool:
-    return not (link.policies is None and link.require_explicit is None)
+def _says_policies(path: Path) -> bool:
+    """Whether a certificate below the anchor asserts policies or requires one."""
+    return any(link.policies is not None or link.require_explicit is not None for link in path[:-1])
 
 
 def _lower(left: int, said: int | None) -> int:

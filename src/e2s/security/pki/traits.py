@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -114,21 +114,14 @@ class Traits(NamedTuple):
 def traits(certificate: Certificate) -> Traits:
     """The traits of ``certificate``."""
     slices = certificate.slices
-    # By class, not by identifier: comparing the library's identifiers costs more than all the rest.
-    values: dict[type, Any] = {}
-    critical: set[type] = set()
+    values = certificate.values
+    critical = {type(extension.value) for extension in certificate.critical}
     unknown: list[str] = []
-    for extension in certificate.x509.extensions:
-        value = extension.value
-        kind = type(value)
-        if kind is x509.UnrecognizedExtension:
-            values.setdefault(kind, []).append(value)
-        else:
-            values[kind] = value
-        if extension.critical:
-            critical.add(kind)
-            if kind not in _PROCESSED and extension.oid.dotted_string != _MAPPINGS:
-                unknown.append(extension.oid.dotted_string)
+    if not critical <= _PROCESSED:
+        for extension in certificate.critical:
+            oid = extension.oid.dotted_string
+            if type(extension.value) not in _PROCESSED and oid != _MAPPINGS:
+                unknown.append(oid)
     basic, usage = values.get(x509.BasicConstraints), values.get(x509.KeyUsage)
     authority = values.get(x509.AuthorityKeyIdentifier)
     found = Traits(
@@ -150,7 +143,7 @@ def traits(certificate: Certificate) -> Traits:
     return found if _FURTHER.isdisjoint(values) else _further(found, values)
 
 
-def _further(found: Traits, values: dict[type, Any]) -> Traits:
+def _further(found: Traits, values: Mapping[type, Any]) -> Traits:
     """``found`` with what not every certificate says: its policies, and where its status is told."""
     policies, limits = values.get(x509.CertificatePolicies), values.get(x509.PolicyConstraints)
     inhibit_any, points = values.get(x509.InhibitAnyPolicy), values.get(x509.CRLDistributionPoints)

@@ -8,9 +8,9 @@ cannot be processed refuses; an empty set of anchors or CRLs accepts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
@@ -66,7 +66,7 @@ class Verifier:
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
         lists, answers = lists_of(tuple(crls)), _answers(ocsp) if ocsp else ()
-        asked = _Asked(untrusted, lists, answers, at, required=require_revocation)
+        asked = _Asked(untrusted, lists, answers, at, require_revocation, {})
         try:
             return self._judge(certificate, asked, purpose, name, wanted)
         except Refusal as refusal:
@@ -150,15 +150,8 @@ class Verifier:
                 return issuer
             return self._other_signer(crl, issuer, path[-1], asked)
 
-        def singles_of(certificate: Traits, issuer: Traits) -> Iterator[Single]:
-            for answer in asked.answers:
-                single = answer.single(certificate, issuer)
-                if single is not None and self._answered(answer, issuer, path[-1], asked):
-                    yield single
-
-        inquiry = Inquiry(
-            asked.lists, asked.at, signer_of, singles_of if asked.answers else None, required=asked.required
-        )
+        singles_of = partial(self._singles, path[-1], asked) if asked.answers else None
+        inquiry = Inquiry(asked.lists, asked.at, signer_of, singles_of, required=asked.required)
         fault = inquiry.fault(path)
         return inquiry.used, fault
 
@@ -173,6 +166,15 @@ class Verifier:
             if candidate is anchor or self._stands(certificate, anchor, asked):
                 return candidate
         return None
+
+    def _singles(
+        self, anchor: Traits, asked: _Asked, certificate: Traits, issuer: Traits
+    ) -> Iterator[Single]:
+        """What proven OCSP answers say of a certificate."""
+        for answer in asked.answers:
+            single = answer.single(certificate, issuer)
+            if single is not None and self._answered(answer, issuer, anchor, asked):
+                yield single
 
     def _answered(self, answer: Answer, issuer: Traits, anchor: Traits, asked: _Asked) -> bool:
         """Whether the issuer, or a responder that it delegated, signed the answer (RFC 6960, 4.2.2.2)."""
@@ -204,16 +206,15 @@ class Verifier:
         return known
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What one question is about, besides the certificate."""
+class _Asked(NamedTuple):
+    """What one question is about, besides the certificate; ``signers`` fills as these are judged."""
 
     untrusted: Sequence[Certificate]
     lists: Lists
     answers: tuple[Answer, ...]
     at: datetime
     required: bool
-    signers: dict[bytes, bool] = field(default_factory=dict)
+    signers: dict[bytes, bool]
 
 
 class _Forms:
