@@ -13,7 +13,7 @@ from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Refusal
 from e2s.base.http import Request, Response
-from e2s.base.instants import format_instant
+from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import b64u, unb64u
 from e2s.client.wallet import store
 from e2s.client.wallet.card import Issuer, seal_card
@@ -161,7 +161,9 @@ class Parties:
             shop,
             checker=trust,
             open_envelope=lambda octets: cms.open_sealed(octets, keys.merchant_opener)[1],
-            sign_document=lambda document, over: sign_act(document, over, keys.merchant, self.clock.now()),
+            sign_document=lambda document, over: sign_act(
+                document, over, keys.merchant, parse_instant(document["at"])
+            ),
             clock=self.clock,
             random=secrets.token_bytes,
         )
@@ -200,8 +202,6 @@ class Parties:
             over = self.over[name](over)
         at = now
         if document["at"] != format_instant(now):
-            from e2s.base.instants import parse_instant
-
             at = parse_instant(document["at"])
         return sign_act(document, over, signer, at)
 
