@@ -15,7 +15,6 @@ from e2s.cli.options import CertFile, InFile, KeyFile, OutFile, Pem, PhraseFile,
 from e2s.cli.streams import reading, reading_message, writing
 from e2s.crypto import cms
 from e2s.crypto.cms import Signed
-from e2s.crypto.pem import unarmoured
 from e2s.security.pki.traits import alternative_names
 from e2s.security.pki.verifier import Verifier
 
@@ -93,7 +92,7 @@ def check_receipt(
     as_json: Annotated[bool, typer.Option("--json", help="Say it as a JSON object.")] = False,
 ) -> None:
     """Prove that a receipt is for your message, and whose it is."""
-    signed = cms.read_signed(cms.normalised(unarmoured(files.read(of))), cms.FOREIGN)
+    signed = _message(of)
     with reading_message(source, None) as file:
         found = cms.check_receipt(cms.normalised(files.whole(file, source)), signed)
     _judged(found, trust)
@@ -104,10 +103,15 @@ def check_receipt(
         print(f"good: received by {certificate.name or certificate.subject}")
 
 
+def _message(path: Path) -> Signed:
+    """The message in a file, as others write them; nothing in it is proven."""
+    with reading_message(path, None) as file:
+        return cms.read_signed(cms.normalised(files.whole(file, path)), cms.FOREIGN)
+
+
 def _trusted(path: Path, trust: Path) -> Signed:
     """The message in a file, its signer's certificate good under ``trust``; not yet its signature."""
-    with reading_message(path, None) as file:
-        signed = cms.read_signed(cms.normalised(files.whole(file, path)), cms.FOREIGN)
+    signed = _message(path)
     _judged(signed, trust)
     return signed
 

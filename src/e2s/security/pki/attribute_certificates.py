@@ -19,6 +19,7 @@ from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
 from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, general_names
+from e2s.security.pki.structures import authority_key, each_extension, signed_body
 from e2s.security.pki.traits import traits
 
 MAX_BYTES: Final = 32 * 1024
@@ -141,15 +142,7 @@ def _read(octets: bytes) -> AttributeCertificate:
 
 def _parse(octets: bytes) -> AttributeCertificate:
     """AttributeCertificate (RFC 5755, 4.1)."""
-    outer = der.Reader(octets)
-    whole = outer.enter()
-    outer.done()
-    info = whole.element(der.SEQUENCE)
-    algorithm = whole.element(der.SEQUENCE)
-    signature = whole.content(der.BIT_STRING)
-    whole.done()
-    if signature[:1] != b"\0":
-        raise _bad("its signature is not whole octets")
+    info, algorithm, signature = signed_body(octets)
     reader = der.Reader(info).enter()
     if reader.integer() != 1:
         raise _bad("it is not of version 2")
@@ -179,7 +172,7 @@ def _parse(octets: bytes) -> AttributeCertificate:
         authority_key_id=said.key_id,
         unrevocable=said.unrevocable,
         algorithm=algorithm,
-        signature=signature[1:],
+        signature=signature,
         info=info,
     )
 
@@ -243,22 +236,11 @@ def _extensions(reader: der.Reader) -> _Said:
     said = _Said()
     if reader.peek() != der.SEQUENCE:
         return said
-    seen: set[str] = set()
-    extensions = reader.enter()
-    while extensions.pos != extensions.end:
-        extension = extensions.enter()
-        oid = extension.oid()
-        critical = extension.boolean() if extension.peek() == der.BOOLEAN else False
-        value = extension.content(der.OCTET_STRING)
-        extension.done()
-        if oid in seen:
-            raise _bad("an extension occurs twice")
-        seen.add(oid)
+    for oid, critical, value in each_extension(reader.enter()):
         if oid == _TARGETS:
             said = said._replace(targets=_targets(value))
         elif oid == _AUTHORITY_KEY:
-            inner = der.Reader(value).enter()
-            said = said._replace(key_id=inner.content(0x80) if inner.peek() == 0x80 else None)
+            said = said._replace(key_id=authority_key(value))
         elif oid == _NO_REVOCATION:
             said = said._replace(unrevocable=True)
         elif critical:

@@ -9,7 +9,7 @@ only changes another, is read with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -23,11 +23,11 @@ from e2s.crypto.certificates import Certificate
 from e2s.security.pki import signatures
 from e2s.security.pki.distribution import WHOLE, Scope, read_scope
 from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, form_of, general_names
+from e2s.security.pki.structures import authority_key, each_extension, signed_body
 from e2s.security.pki.traits import Traits, traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 _SERIAL_OCTETS = 21
-_MAX_EXTENSIONS = 32
 _NUMBER, _REASON, _INVALIDITY = "2.5.29.20", "2.5.29.21", "2.5.29.24"
 _AUTHORITY_KEY, _DELTA_LIST, _SCOPE, _ENTRY_ISSUER = "2.5.29.35", "2.5.29.27", "2.5.29.28", "2.5.29.29"
 REMOVED, HELD = "removeFromCRL", "certificateHold"
@@ -149,16 +149,8 @@ class CrlIndex:
 def _read(octets: bytes) -> CrlIndex:
     """The parts of a CertificateList (RFC 5280, 5.1)."""
     try:
-        outer = der.Reader(octets)
-        whole = outer.enter()
-        outer.done()
-        tbs = whole.element(der.SEQUENCE)
-        algorithm = whole.element(der.SEQUENCE)
-        signature = whole.content(der.BIT_STRING)
-        whole.done()
-        if signature[:1] != b"\0":
-            raise Refusal("bad-crl", "the signature is not whole octets")
-        return _list(octets, tbs, algorithm, signature[1:])
+        tbs, algorithm, signature = signed_body(octets)
+        return _list(octets, tbs, algorithm, signature)
     except Refusal as refusal:
         raise _unreadable(refusal) from refusal
 
@@ -227,7 +219,7 @@ def _entry(entry: der.Reader) -> tuple[int, Revocation, Form]:
     serial, at, reason = entry.integer(_SERIAL_OCTETS), entry.time(), "unspecified"
     issuer: Form = ()
     if entry.pos != entry.end:
-        for oid, critical, value in _each(entry.enter()):
+        for oid, critical, value in each_extension(entry.enter()):
             if oid == _REASON:
                 reason = _reason(value)
             elif oid == _ENTRY_ISSUER:
@@ -271,12 +263,11 @@ def _extensions(reader: der.Reader) -> _Said:
     if reader.pos == reader.end:
         return said
     outer = reader.enter(0xA0)
-    for oid, critical, value in _each(outer.enter()):
+    for oid, critical, value in each_extension(outer.enter()):
         if oid == _NUMBER:
             said = said._replace(number=der.Reader(value).integer(_SERIAL_OCTETS))
         elif oid == _AUTHORITY_KEY:
-            inner = der.Reader(value).enter()
-            said = said._replace(key_id=inner.content(0x80) if inner.peek() == 0x80 else None)
+            said = said._replace(key_id=authority_key(value))
         elif oid == _DELTA_LIST:
             said = said._replace(base=der.Reader(value).integer(_SERIAL_OCTETS))
         elif oid == _SCOPE:
@@ -285,18 +276,3 @@ def _extensions(reader: der.Reader) -> _Said:
             raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
     outer.done()
     return said
-
-
-def _each(extensions: der.Reader) -> Iterator[tuple[str, bool, bytes]]:
-    """Identifier, criticality and value of each extension; none occurs twice (4.2)."""
-    seen: set[str] = set()
-    while extensions.pos != extensions.end:
-        extension = extensions.enter()
-        oid = extension.oid()
-        critical = extension.boolean() if extension.peek() == der.BOOLEAN else False
-        value = extension.content(der.OCTET_STRING)
-        extension.done()
-        if oid in seen or len(seen) > _MAX_EXTENSIONS:
-            raise Refusal("bad-crl", "an extension occurs twice", oid=oid)
-        seen.add(oid)
-        yield oid, critical, value

@@ -36,7 +36,6 @@ _HASHES: dict[str, Callable[[bytes], bytes]] = {
     "sha512": lambda octets: hashlib.sha512(octets).digest(),
 }
 _STATUS = {ocsp.OCSPCertStatus.GOOD: "good", ocsp.OCSPCertStatus.REVOKED: "revoked"}
-_NO_CHECK = x509.OCSPNoCheck
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def is_delegated(responder: Certificate, issuer: Certificate) -> bool:
 
 def is_unchecked(responder: Certificate) -> bool:
     """Whether its issuer vouches for it for its whole life (RFC 6960, 4.2.2.2.1: id-pkix-ocsp-nocheck)."""
-    return any(isinstance(one.value, _NO_CHECK) for one in responder.x509.extensions)
+    return x509.OCSPNoCheck in responder.values
 
 
 @lru_cache(maxsize=256)

@@ -183,7 +183,4 @@ def _pairs(value: bytes) -> Iterator[tuple[str, str]]:
 
 def alternative_names(certificate: Certificate) -> tuple[x509.GeneralName, ...]:
     """All of the subject's alternative names, of whatever form."""
-    for extension in certificate.x509.extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            return tuple(extension.value)
-    return ()
+    return tuple(certificate.values.get(x509.SubjectAlternativeName, ()))
