@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from e2s.crypto import certificates, cms, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.verifier import Verifier
 
 AT = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 MERCHANT = oids.SIGNING["merchant"]

@@ -35,8 +35,8 @@ from e2s.crypto.keys import KeySigner, read_private_key
 from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions import calls, pages, records
 from e2s.security.pki.certify import read_request
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.verifier import Verifier
 
 MIB = 1 << 20
 LIMIT_MS = 50

@@ -22,7 +22,7 @@ from e2s.base.instants import SystemClock
 from e2s.client.wallet.card import seal_card
 from e2s.client.wallet.home import toml
 from e2s.network.sessions.server import Served
-from e2s.security.pki.repository import Repository
+from e2s.security.repository.files import Repository
 from tests.client.parties import ALBERT, ALPHA, ANNA, BANK, PAN, PHRASE, VOLT, Keys, Parties, card_record
 from tests.worlds.pki import make_pki
 from tests.worlds.proxy import Proxy

@@ -18,9 +18,9 @@ from e2s.community.file import read_community
 from e2s.community.home import CommunityHome
 from e2s.community.processes import process_of
 from e2s.network.sessions.client import HttpExchange
-from e2s.security.pki.stamping import StampClient, check_stamp
-from e2s.security.pki.trust import FetchedCrls, Trust
-from e2s.security.pki.verifier import Verifier
+from e2s.security.timestamping.client import StampClient, check_stamp
+from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.verifier import Verifier
 from e2s.server.audit import store
 from e2s.server.audit.chain import Whole
 from e2s.server.audit.sequencer import examine

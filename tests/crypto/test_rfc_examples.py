@@ -14,7 +14,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import read_private_key, spki_of
 from e2s.crypto.kinds import kind_of
 from e2s.crypto.openers import KeyOpener
-from e2s.security.pki import signatures
+from e2s.security.verification import signatures
 from tests.judges.examples import example, pem
 from tests.judges.npm import Refused, judge
 from tests.worlds.crypto import parse, party, unparse

@@ -30,11 +30,12 @@ from e2s.security.keys.container import Cost
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import ceremony, signatures
+from e2s.security.pki import ceremony
 from e2s.security.pki.certify import read_request, request
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.ocsp import Answer, is_delegated
-from e2s.security.pki.traits import traits
+from e2s.security.verification import signatures
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.ocsp import Answer, is_delegated
+from e2s.security.verification.traits import traits
 from e2s.server.audit import batch
 from tests.fuzz.ground import CONTENT, pki, play, signers, the_same, zeros
 from tests.fuzz.shapes import bent, der_bent, document_bent, framed

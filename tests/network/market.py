@@ -20,7 +20,7 @@ from e2s.network.sessions.local import LocalExchange, record_traffic
 from e2s.network.sessions.login import Binding
 from e2s.network.sessions.merchant import Caller, Limits, Serve, Sessions
 from e2s.network.sessions.pages import Shop
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 from tests.network.settings import Randomness
 from tests.worlds.pki import Pki, SetClock, make_pki
 

@@ -6,9 +6,9 @@ import pytest
 from cryptography import x509
 
 from e2s.crypto import oids
-from e2s.security.pki.anchors import Anchor
-from e2s.security.pki.rules import Wanted
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.anchors import Anchor
+from e2s.security.verification.rules import Wanted
+from e2s.security.verification.verifier import Verifier
 from tests.security.forge import MERCHANT, NAME, ca, leaf, root
 from tests.worlds.pki import START
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
-from e2s.security.pki.attribute_certificates import AttributeCertificate, judge
+from e2s.security.verification.attribute_certificates import AttributeCertificate, judge
 from tests.security.forge import Node, ca, leaf, root
 from tests.worlds.pki import START
 

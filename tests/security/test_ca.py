@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.http import Request
 from e2s.crypto import oids
+from e2s.crypto.certificates import serial_number
 from e2s.security.keys.container import Cost
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
@@ -26,10 +27,11 @@ from e2s.security.pki.ceremony import (
     open_root,
     read_record,
 )
-from e2s.security.pki.certify import request, serial_number
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.repository import Repository, crl_path
-from e2s.security.pki.verifier import Verifier
+from e2s.security.pki.certify import request
+from e2s.security.repository.files import Repository
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.fetching import crl_path
+from e2s.security.verification.verifier import Verifier
 from tests.worlds.pki import SetClock
 
 OFFICER = "urn:e2s:market:ca:officer"

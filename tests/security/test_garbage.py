@@ -13,7 +13,7 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.security.keys.generation import generate
 from e2s.security.pki.certify import read_request, request
-from e2s.security.pki.crls import CrlIndex
+from e2s.security.verification.crls import CrlIndex
 from tests.worlds.pki import START, make_pki
 
 # The library warns of a negative serial in an altered authorityKeyIdentifier, and reads on; so do we.

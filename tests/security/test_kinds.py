@@ -11,18 +11,18 @@ import pytest
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids, suites
-from e2s.crypto.certificates import Certificate
+from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.suites.digests import DIGESTS
 from e2s.crypto.suites.identifiers import NULL, algorithm
 from e2s.crypto.suites.schemes import pss_algorithm
 from e2s.security.keys.generation import generate
 from e2s.security.keys.lent import lent
-from e2s.security.pki import signatures
-from e2s.security.pki.certify import Wish, certify, certify_root, read_request, request, serial_number
-from e2s.security.pki.crls import CrlIndex
+from e2s.security.pki.certify import Wish, certify, certify_root, read_request, request
 from e2s.security.pki.names import distinguished
 from e2s.security.pki.profiles import profile
+from e2s.security.verification import signatures
+from e2s.security.verification.crls import CrlIndex
 from tests.worlds.crypto import parse, unparse
 from tests.worlds.pki import START, Ca, Pki, make_pki
 

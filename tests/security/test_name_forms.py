@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der
-from e2s.security.pki.name_forms import form_of, relative
+from e2s.security.verification.name_forms import form_of, relative
 
 COMMON_NAME, ORGANISATION = "2.5.4.3", "2.5.4.10"
 PRINTABLE, UTF8, BMP, OCTETS = 0x13, 0x0C, 0x1E, 0x04

@@ -15,9 +15,9 @@ from e2s.security.pki.certify import (
     certify_root,
     read_request,
     request,
-    revocation_list,
 )
 from e2s.security.pki.profiles import profile
+from e2s.security.status.lists import revocation_list
 from tests.judges.npm import judge
 from tests.judges.parties import KEYS, SIGNING, peer
 from tests.worlds.pki import START

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
-from e2s.security.pki.ocsp import Answer
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.ocsp import Answer
+from e2s.security.verification.verifier import Verifier
 from tests.security.forge import MERCHANT, NAME, Node, ca, leaf, root
 from tests.worlds.pki import START
 

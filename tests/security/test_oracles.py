@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2s.crypto import oids
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.verifier import Verifier
 from tests.security.forge import ca, leaf, root
 from tests.worlds.pki import START, make_pki
 

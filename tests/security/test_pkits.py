@@ -15,9 +15,9 @@ import pytest
 
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.policies import ANY
-from e2s.security.pki.rules import Wanted
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.policies import ANY
+from e2s.security.verification.rules import Wanted
+from e2s.security.verification.verifier import Verifier
 
 DATA = Path(__file__).parents[1] / "data" / "pkits"
 CASES = json.loads((DATA / "cases.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2s.security.pki.policies import ANY, PolicyGraph
+from e2s.security.verification.policies import ANY, PolicyGraph
 
 NAMES = ("1.1", "1.2", "1.3", ANY)
 Step = tuple[frozenset[str], bool, tuple[tuple[str, str], ...], bool]

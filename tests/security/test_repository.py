@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from e2s.base.errors import Refusal
 from e2s.base.http import Request
 from e2s.network.sessions.local import LocalExchange
-from e2s.security.pki.repository import (
-    Repository,
+from e2s.security.repository.files import Repository
+from e2s.security.verification.fetching import (
     certificate_path,
     crl_path,
     fetch_anchor,

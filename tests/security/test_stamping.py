@@ -22,9 +22,10 @@ from e2s.crypto import stamps
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.suites import signature_suite
 from e2s.network.sessions.local import LocalExchange
-from e2s.security.pki import stamping
-from e2s.security.pki.stamping import POLICY, QUERY, REPLY, StampAuthority, StampClient, check_stamp
-from e2s.security.pki.trust import HeldCrls, Trust
+from e2s.security.timestamping import authority as stamping
+from e2s.security.timestamping.authority import POLICY, QUERY, REPLY, StampAuthority
+from e2s.security.timestamping.client import StampClient, check_stamp
+from e2s.security.verification.trust import HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
 
 IMPRINT = hashlib.sha256(b"signature value").digest()

@@ -11,8 +11,9 @@ from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.acts import read_act, sign_act
 from e2s.network.sessions.local import LocalExchange, drop_answer, nth, to
-from e2s.security.pki.repository import Repository, crl_path
-from e2s.security.pki.trust import FetchedCrls, HeldCrls, Trust
+from e2s.security.repository.files import Repository
+from e2s.security.verification.fetching import crl_path
+from e2s.security.verification.trust import FetchedCrls, HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
 
 MERCHANT = "urn:e2s:market:volt"

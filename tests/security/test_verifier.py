@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2s.base import meter
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.rules import Wanted
-from e2s.security.pki.verifier import MAX_UNTRUSTED, Verifier
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.rules import Wanted
+from e2s.security.verification.verifier import MAX_UNTRUSTED, Verifier
 from tests.security.forge import MERCHANT, NAME, SHOP, Node, ca, leaf, name, root
 from tests.worlds.pki import START, make_pki
 

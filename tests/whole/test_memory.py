@@ -44,7 +44,7 @@ from e2s.network.sessions.records import read_header
 from e2s.security.keys import container
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki.certify import read_request as read_certification_request
-from e2s.security.pki.crls import CrlIndex
+from e2s.security.verification.crls import CrlIndex
 from e2s.server.audit.batch import read_batch
 from tests.worlds.pki import make_pki
 

@@ -32,7 +32,7 @@ from e2s.crypto.cms import open_sealed, seal, sign
 from e2s.crypto.forms import Form
 from e2s.crypto.ports import Opener, Signer
 from e2s.network.sessions.login import ANSWER_FORM, LOGIN_FORM
-from e2s.security.pki.stamping import StampClient
+from e2s.security.timestamping.client import StampClient
 from tests.worlds.whole import Whole
 
 Change: TypeAlias = Callable[[Act], bytes]

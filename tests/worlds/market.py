@@ -35,7 +35,7 @@ from e2s.commerce.payment.peers import Peer
 from e2s.commerce.payment.service import MerchantPayment
 from e2s.crypto import oids, stamps
 from e2s.crypto.acts import read_act, sign_act
-from e2s.crypto.certificates import Certificate
+from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.cms import open_sealed, seal
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PublicKey
@@ -45,7 +45,7 @@ from e2s.network.sessions.local import LocalExchange
 from e2s.security.keys import key_handler
 from e2s.security.keys.generation import generate
 from e2s.security.keys.key_handler import KeyClient, KeyHandler
-from e2s.security.pki.certify import Wish, certify, serial_number
+from e2s.security.pki.certify import Wish, certify
 from e2s.security.pki.profiles import profile
 from tests.worlds.pki import DEFAULT_SUITE, Pki, SetClock, make_pki
 

@@ -37,8 +37,9 @@ from e2s.network.sessions.merchant import Caller, Sessions
 from e2s.network.sessions.pages import Shop as ShopPage
 from e2s.security.keys import key_handler
 from e2s.security.keys.key_handler import KeyClient, KeyHandler
-from e2s.security.pki import stamping
-from e2s.security.pki.stamping import StampAuthority, StampClient
+from e2s.security.timestamping import authority as stamping
+from e2s.security.timestamping.authority import StampAuthority
+from e2s.security.timestamping.client import StampClient
 from e2s.server.webserver.outside import Outside
 from tests.worlds.pki import Pki, SetClock, make_pki
 

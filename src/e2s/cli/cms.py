@@ -35,8 +35,8 @@ from e2s.crypto.suites import (
     signature_suite,
     signature_suites_of,
 )
-from e2s.security.pki.verdict import Verdict
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.verdict import Verdict
+from e2s.security.verification.verifier import Verifier
 
 app = typer.Typer(
     no_args_is_help=True,

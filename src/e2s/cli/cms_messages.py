@@ -15,8 +15,8 @@ from e2s.cli.options import CertFile, InFile, KeyFile, OutFile, Pem, PhraseFile,
 from e2s.cli.streams import reading, reading_message, writing
 from e2s.crypto import cms
 from e2s.crypto.cms import Signed
-from e2s.security.pki.traits import alternative_names
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.traits import alternative_names
+from e2s.security.verification.verifier import Verifier
 
 TrustFile = Annotated[Path, typer.Option("--trust", metavar="FILE", help="The roots that you trust.")]
 ContentFile = Annotated[

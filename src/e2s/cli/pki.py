@@ -16,10 +16,10 @@ from e2s.base.instants import SystemClock
 from e2s.cli import files
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.policies import ANY
-from e2s.security.pki.rules import Wanted
-from e2s.security.pki.verdict import Verdict
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.policies import ANY
+from e2s.security.verification.rules import Wanted
+from e2s.security.verification.verdict import Verdict
+from e2s.security.verification.verifier import Verifier
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -18,7 +18,7 @@ from e2s.crypto import oids
 from e2s.crypto.acts import Act, check_act_signature, read_act
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.forms import Form
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 
 def draft(

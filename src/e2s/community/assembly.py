@@ -6,10 +6,10 @@ from e2s.base.database import Database
 from e2s.base.outbox import Outbox
 from e2s.community.authority import open_component_ca
 from e2s.community.place import Assembled, Place
-from e2s.security.pki import stamping
 from e2s.security.pki.authority_service import AuthorityService
-from e2s.security.pki.repository import Repository
-from e2s.security.pki.stamping import StampAuthority
+from e2s.security.repository.files import Repository
+from e2s.security.timestamping import authority as stamping
+from e2s.security.timestamping.authority import StampAuthority
 from e2s.server.audit import store
 from e2s.server.audit.sequencer import Sequencer
 

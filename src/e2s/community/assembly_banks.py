@@ -13,8 +13,8 @@ from e2s.community.peers import issuers_of, merchants_of
 from e2s.community.place import Assembled, Place
 from e2s.security.keys.durable import replace_file
 from e2s.security.pki.authority_service import AuthorityService
-from e2s.security.pki.repository import Repository
-from e2s.security.pki.trust import Trust
+from e2s.security.repository.files import Repository
+from e2s.security.verification.trust import Trust
 
 _PAN_KEY = "pan.key"
 

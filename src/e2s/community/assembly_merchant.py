@@ -29,7 +29,7 @@ from e2s.network.sessions.merchant import Sessions
 from e2s.network.sessions.pages import Shop
 from e2s.security.keys import key_handler as handler
 from e2s.security.keys.key_handler import KeyClient, KeyHandler
-from e2s.security.pki.stamping import StampClient
+from e2s.security.timestamping.client import StampClient
 from e2s.server.webserver.outside import Outside
 
 #: Kind of component to its place in the key handler's table.

@@ -33,7 +33,7 @@ from e2s.security.pki.ceremony import (
     officer_rights,
     read_record,
 )
-from e2s.security.pki.repository import Repository
+from e2s.security.repository.files import Repository
 
 #: Labels whose profile (security.pki.profiles) has another name.
 _PROFILES: Final = {

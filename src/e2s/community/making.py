@@ -23,8 +23,8 @@ from e2s.security.keys.generation import generate
 from e2s.security.keys.software import Entry
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.ceremony import Setting
-from e2s.security.pki.trust import HeldCrls, Trust
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.trust import HeldCrls, Trust
+from e2s.security.verification.verifier import Verifier
 
 _BRAND = "Market Purchasing"
 _PREFIX = "400005"  # no real bank's: a prefix of test numbers

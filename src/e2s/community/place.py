@@ -19,8 +19,8 @@ from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.pki.trust import FetchedCrls, Trust
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.verifier import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

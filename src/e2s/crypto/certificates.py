@@ -5,7 +5,7 @@ Whom it names and what for is read here; whether it is to be trusted is the veri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -24,6 +24,7 @@ from e2s.crypto.kinds import PublicKey, kind_of
 
 MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
+SERIAL_BYTES = 16
 
 #: 17 bits in practice; one as long as the modulus makes each verification a hundred times as slow.
 _MAX_EXPONENT_BITS = 64
@@ -44,6 +45,11 @@ _UNREADABLE = (
     Refusal,
 )
 _PEM = b"-----BEGIN"
+
+
+def serial_number(random: Callable[[int], bytes]) -> int:
+    """A positive serial of 128 random bits, of which the top one is set so that it never is zero."""
+    return int.from_bytes(random(SERIAL_BYTES), "big") | 1 << 127
 
 
 class Slices(NamedTuple):

@@ -32,7 +32,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.pse import Pse
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 Answer = dict[str, Any]
 #: Signs one document over acts, once.

@@ -36,8 +36,8 @@ from e2s.crypto.suites import load_policy
 from e2s.network.sessions.client import HttpExchange
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.pki.trust import FetchedCrls, Trust
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.verifier import Verifier
 
 WALLET_FILE = "wallet.toml"
 MANAGER_FILE = "manager.toml"

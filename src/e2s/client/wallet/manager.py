@@ -33,7 +33,7 @@ from e2s.crypto.acts import Act
 from e2s.crypto.forms import Form
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.pse import Pse
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 TABLES = sa.MetaData()
 OUTBOX = Outbox(outbox_table(TABLES))

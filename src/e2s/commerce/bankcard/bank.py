@@ -19,7 +19,7 @@ from e2s.commerce.bankcard import store as tables
 from e2s.commerce.bankcard.holds import HoldTerms
 from e2s.crypto.acts import Act, read_act, sign_act
 from e2s.crypto.ports import Opener, Signer
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,8 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms import check_signature
 from e2s.crypto.stamps import Stamp, read_token
 from e2s.crypto.suites import CHOSEN, signature_suite_of
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.verifier import Verifier
 
 _SIGNATURE: Final = {
     "altered-content": 7,

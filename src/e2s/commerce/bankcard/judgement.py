@@ -31,7 +31,7 @@ from e2s.commerce.bankcard.report import Commitment, Finding, Report
 from e2s.commerce.evidence import Bundle, open_bundle
 from e2s.commerce.order import SUMS
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.verifier import Verifier
 
 _Document = dict[str, Any]
 

@@ -26,7 +26,7 @@ from e2s.crypto import oids
 from e2s.crypto.acts import Act
 from e2s.crypto.forms import Form
 from e2s.crypto.ports import Opener, Signer
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 #: How long the gateway's own words say to be of use.
 LASTING = timedelta(days=60)

@@ -35,7 +35,7 @@ from e2s.commerce.steps import follow
 from e2s.crypto.acts import Act, act_id, read_act, read_parcel
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.stamps import check_token
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 KEY = "merchant-payment"
 NONCE_BYTES = 32

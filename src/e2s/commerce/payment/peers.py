@@ -14,7 +14,7 @@ from e2s.base.http import Exchange, Request, expect
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms import seal
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from e2s.commerce.purchasing.offer import Deadlines
 from e2s.crypto.acts import Act
 from e2s.crypto.stamps import read_token
 from e2s.security.keys.key_handler import KeyClient
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 KEY = "merchant"
 _STRIPES = 256

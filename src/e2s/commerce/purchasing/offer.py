@@ -25,7 +25,7 @@ from e2s.commerce.purchasing.documents import ACCEPT, OFFER
 from e2s.commerce.purchasing.items import Item, plain
 from e2s.commerce.purchasing.pricing import unit_price
 from e2s.crypto.acts import Act, check_act_signature
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 MAX_QUANTITY = 1_000_000
 #: Leaves room in a document of 128 KiB for everything but the lines.

@@ -26,7 +26,7 @@ from e2s.commerce.purchasing.offer import PriceList
 from e2s.commerce.purchasing.pricing import check_rules
 from e2s.crypto import oids
 from e2s.crypto.acts import Act, read_act
-from e2s.security.pki.trust import Trust
+from e2s.security.verification.trust import Trust
 
 MAX_PUBLISH_BYTES = 2 * 1024 * 1024
 MAX_LISTS = 1000

@@ -1,1 +1,1 @@
-"""6.1, certification: what cannot be verified is refused, and every refusal names its rule."""
+"""6.1, certification: no certificate is released without its record, or says what its profile does not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2s.base.http import Request, Response
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.repository import Repository
+from e2s.security.repository.files import Repository
 
 
 class AuthorityService:

@@ -19,13 +19,14 @@ from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.base.rights import Authoriser, Refused
-from e2s.crypto.certificates import Certificate
+from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
 from e2s.security.pki import store
-from e2s.security.pki.certify import Wish, certify, read_request, reason_flag, revocation_list, serial_number
+from e2s.security.pki.certify import Wish, certify, read_request
 from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, Profile, profile
+from e2s.security.status.lists import reason_flag, revocation_list
 
 #: A new list is made when half of the last one's time is over, or at once after a revocation.
 _RENEWAL = 2

@@ -17,7 +17,7 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import Clock, format_instant
 from e2s.base.rights import Authoriser, TableAuthoriser
 from e2s.crypto import oids
-from e2s.crypto.certificates import Certificate
+from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.cms.signing import sign
 from e2s.crypto.ports import Signer
@@ -28,7 +28,7 @@ from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki import store
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.certify import Wish, certify_root, serial_number
+from e2s.security.pki.certify import Wish, certify_root
 from e2s.security.pki.names import distinguished
 from e2s.security.pki.profiles import profile
 

@@ -5,9 +5,8 @@ What a profile does not say, no certificate says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from cryptography import x509
@@ -26,7 +25,6 @@ from e2s.security.keys.lent import built, lent
 from e2s.security.pki.names import general_name, subject_of
 from e2s.security.pki.profiles import Profile, Use
 
-SERIAL_BYTES = 16
 MAX_REQUEST_BYTES = 16 * 1024
 #: A certificate counts from a little before its making: no party's clock is exact.
 BACKDATED = 2 * DELTA
@@ -62,11 +60,6 @@ class Wish:
         return self.subject if self.subject is not None else subject_of(self.names[0])
 
 
-def serial_number(random: Callable[[int], bytes]) -> int:
-    """A positive serial of 128 random bits, of which the top one is set so that it never is zero."""
-    return int.from_bytes(random(SERIAL_BYTES), "big") | 1 << 127
-
-
 def certify(wish: Wish, issuer: Signer, *, serial: int, at: datetime) -> Certificate:
     """The certificate for ``wish`` signed by ``issuer``; never valid beyond the issuer's own certificate."""
     if not issuer.certificate.x509.subject.rdns:
@@ -84,43 +77,6 @@ def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> C
     builder = _builder(wish, serial, at, latest).issuer_name(wish.distinguished_name)
     made = built(builder, signing(key), signature_suite_of(key))
     return Certificate.read(made.public_bytes(Encoding.DER))
-
-
-def revocation_list(
-    revoked: Iterable[tuple[int, datetime, str]],
-    issuer: Signer,
-    *,
-    number: int,
-    at: datetime,
-    lifetime: timedelta,
-) -> bytes:
-    """A complete CRL over (serial, instant, reason), DER; reasons as in RFC 5280, 5.3.1."""
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.certificate.x509.subject)
-        .last_update(at)
-        .next_update(at + lifetime)
-        .add_extension(x509.CRLNumber(number), critical=False)
-        .add_extension(_authority(issuer.certificate), critical=False)
-    )
-    for serial, since, reason in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
-        flag = reason_flag(reason)
-        if flag is not x509.ReasonFlags.unspecified:
-            entry = entry.add_extension(x509.CRLReason(flag), critical=False)
-        builder = builder.add_revoked_certificate(entry.build())
-    return built(builder, lent(issuer), issuer.suite).public_bytes(Encoding.DER)
-
-
-def reason_flag(reason: str) -> x509.ReasonFlags:
-    """The reason as RFC 5280 knows it; raises :class:`Misuse` ``bad-reason``."""
-    try:
-        flag = x509.ReasonFlags(reason)
-    except ValueError as error:
-        raise Misuse("bad-reason", "RFC 5280, 5.3.1 names the reasons", reason=reason) from error
-    if flag is x509.ReasonFlags.remove_from_crl:
-        raise Misuse("bad-reason", "a revocation is not taken back", reason=reason)
-    return flag
 
 
 def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from e2s.base.outbox import outbox_table
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.crls import Revocation
+from e2s.security.verification.crls import Revocation
 
 TABLES = sa.MetaData()
 #: ``der`` is empty from intent to signature; a serial, too long for an integer, is in hexadecimal.

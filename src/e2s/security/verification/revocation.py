@@ -13,12 +13,12 @@ from typing import cast
 
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
-from e2s.security.pki.crls import HELD, REMOVED, CrlIndex, Revocation
-from e2s.security.pki.distribution import ALL_REASONS, WHOLE, Point
-from e2s.security.pki.name_forms import Form
-from e2s.security.pki.ocsp import Single
-from e2s.security.pki.rules import Fault, Path
-from e2s.security.pki.traits import Traits
+from e2s.security.verification.crls import HELD, REMOVED, CrlIndex, Revocation
+from e2s.security.verification.distribution import ALL_REASONS, WHOLE, Point
+from e2s.security.verification.name_forms import Form
+from e2s.security.verification.ocsp import Single
+from e2s.security.verification.rules import Fault, Path
+from e2s.security.verification.traits import Traits
 
 #: Finds the certificate whose key signed a list, on a good path to the same anchor; None where there is none.
 SignerOf = Callable[[CrlIndex, Traits], Traits | None]

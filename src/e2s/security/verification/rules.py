@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki import constraints, signatures
-from e2s.security.pki.policies import ANY, PolicyGraph
-from e2s.security.pki.traits import Traits
+from e2s.security.verification import constraints, signatures
+from e2s.security.verification.policies import ANY, PolicyGraph
+from e2s.security.verification.traits import Traits
 
 Path: TypeAlias = tuple[Traits, ...]
 _AGREEMENT = frozenset(oids.AGREEMENT.values())

@@ -17,10 +17,10 @@ from e2s.base.errors import Refusal
 from e2s.base.wire import b64u
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki import signatures
-from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, general_names
-from e2s.security.pki.structures import authority_key, each_extension, signed_body
-from e2s.security.pki.traits import traits
+from e2s.security.verification import signatures
+from e2s.security.verification.name_forms import DIRECTORY_NAME, Form, general_names
+from e2s.security.verification.structures import authority_key, each_extension, signed_body
+from e2s.security.verification.traits import traits
 
 MAX_BYTES: Final = 32 * 1024
 _MAX_ATTRIBUTES = 64

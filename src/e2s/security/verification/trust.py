@@ -16,10 +16,10 @@ from e2s.base.http import Exchange
 from e2s.base.instants import Clock
 from e2s.crypto.acts import Act, check_act_signature
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.repository import fetch_crl
-from e2s.security.pki.verdict import Verdict
-from e2s.security.pki.verifier import Verifier
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.fetching import fetch_crl
+from e2s.security.verification.verdict import Verdict
+from e2s.security.verification.verifier import Verifier
 
 _SOON = timedelta(seconds=1)
 

@@ -20,11 +20,11 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki import signatures
-from e2s.security.pki.distribution import WHOLE, Scope, read_scope
-from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, form_of, general_names
-from e2s.security.pki.structures import authority_key, each_extension, signed_body
-from e2s.security.pki.traits import Traits, traits
+from e2s.security.verification import signatures
+from e2s.security.verification.distribution import WHOLE, Scope, read_scope
+from e2s.security.verification.name_forms import DIRECTORY_NAME, Form, form_of, general_names
+from e2s.security.verification.structures import authority_key, each_extension, signed_body
+from e2s.security.verification.traits import Traits, traits
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
 _SERIAL_OCTETS = 21

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.traits import alternative_names
+from e2s.security.verification.traits import alternative_names
 
 #: A name as (form, value); a mail address of the subject need not be a well-formed one.
 _Name: TypeAlias = tuple[type, object]

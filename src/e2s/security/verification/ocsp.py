@@ -22,8 +22,8 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.crls import Revocation
-from e2s.security.pki.traits import Traits, traits
+from e2s.security.verification.crls import Revocation
+from e2s.security.verification.traits import Traits, traits
 
 MAX_ANSWER_BYTES = 256 * 1024
 _MAX_SINGLES = 1000

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki import constraints
-from e2s.security.pki.policies import ANY
-from e2s.security.pki.rules import Fault, Path, Wanted
+from e2s.security.verification import constraints
+from e2s.security.verification.policies import ANY
+from e2s.security.verification.rules import Fault, Path, Wanted
 
 
 @dataclass(frozen=True, kw_only=True)

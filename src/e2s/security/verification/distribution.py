@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der
-from e2s.security.pki.name_forms import DIRECTORY_NAME, Form, general_names, relative
+from e2s.security.verification.name_forms import DIRECTORY_NAME, Form, general_names, relative
 
 Names: TypeAlias = frozenset[tuple[int, Form]]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from e2s.base.errors import Refusal
-from e2s.base.http import Exchange, Request, Response, expect
-from e2s.crypto.certificates import Certificate, read_certificates
+from e2s.base.http import Request, Response
+from e2s.crypto.certificates import Certificate
 from e2s.security.keys.durable import replace_file
+from e2s.security.verification.fetching import certificate_path, crl_path
 
 _FILES = re.compile(r"/(?:(crl)/([0-9a-f]{64}\.crl)|(certs)/([0-9a-f]{64}\.cer)|(anchor\.pem))", re.ASCII)
 _KINDS = {
@@ -22,16 +22,6 @@ _KINDS = {
 }
 #: How long a cache may keep an answer; a relying party bounds its own staleness besides.
 MAX_AGE_SECONDS = 60
-
-
-def crl_path(issuer: Certificate) -> str:
-    """Where the CRL of ``issuer`` stands."""
-    return f"/crl/{issuer.digest.hex()}.crl"
-
-
-def certificate_path(digest: bytes) -> str:
-    """Where the certificate of that SHA-256 digest stands."""
-    return f"/certs/{digest.hex()}.cer"
 
 
 class Repository:
@@ -67,23 +57,3 @@ class Repository:
             return Response(404)
         headers = {"content-type": _KINDS[file.suffix], "cache-control": f"max-age={MAX_AGE_SECONDS}"}
         return Response(200, b"" if request.method == "HEAD" else body, headers)
-
-
-def fetch_crl(exchange: Exchange, origin: str, issuer: Certificate) -> bytes:
-    """The CRL of ``issuer`` as its repository gives it, unchecked."""
-    return expect(exchange.send(origin, Request("GET", crl_path(issuer))), what="CRL")
-
-
-def fetch_certificate(exchange: Exchange, origin: str, digest: bytes) -> Certificate:
-    """The certificate of that digest; raises :class:`Refusal` when another one came."""
-    found = Certificate.read(
-        expect(exchange.send(origin, Request("GET", certificate_path(digest))), what="certificate")
-    )
-    if found.digest != digest:
-        raise Refusal("bad-certificate", "the repository gave another certificate")
-    return found
-
-
-def fetch_anchor(exchange: Exchange, origin: str) -> tuple[Certificate, ...]:
-    """The root as the repository gives it: to be compared by a fingerprint that came another way."""
-    return read_certificates(expect(exchange.send(origin, Request("GET", "/anchor.pem")), what="anchor"))

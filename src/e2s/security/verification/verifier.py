@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki import signatures
-from e2s.security.pki.anchors import Anchor, anchor_of
-from e2s.security.pki.crls import CrlIndex
-from e2s.security.pki.ocsp import Answer, Single, is_delegated, is_unchecked
-from e2s.security.pki.revocation import Inquiry, Lists, lists_of
-from e2s.security.pki.rules import NOTHING_WANTED, Fault, Path, Wanted, fault_of, policies_of
-from e2s.security.pki.traits import Traits, traits
-from e2s.security.pki.verdict import Verdict
+from e2s.security.verification import signatures
+from e2s.security.verification.anchors import Anchor, anchor_of
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.ocsp import Answer, Single, is_delegated, is_unchecked
+from e2s.security.verification.revocation import Inquiry, Lists, lists_of
+from e2s.security.verification.rules import NOTHING_WANTED, Fault, Path, Wanted, fault_of, policies_of
+from e2s.security.verification.traits import Traits, traits
+from e2s.security.verification.verdict import Verdict
 
 MAX_UNTRUSTED = 64
 MAX_PATH = 8

@@ -11,8 +11,8 @@ from cryptography import x509
 from e2s.base.errors import Refusal
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
-from e2s.security.pki.distribution import Point, read_points
-from e2s.security.pki.name_forms import Form, form_of
+from e2s.security.verification.distribution import Point, read_points
+from e2s.security.verification.name_forms import Form, form_of
 
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
 _PROCESSED = frozenset(
