@@ -25,9 +25,12 @@ ROLES: Final = {
     "issuer": 7,
     "manager": 8,
     "catalogue": 9,
+    "officer": 10,
 }
 SIGNING: Final = {role: f"{ARC}.2.{number}" for role, number in ROLES.items()}
 AGREEMENT: Final = {role: f"{ARC}.4.{number}" for role, number in ROLES.items()}
+#: How far a certificate may be relied on, as policies (document 6.1.1: level of confidence).
+CONFIDENCE: Final = {"low": f"{ARC}.6.2.1", "substantial": f"{ARC}.6.2.2", "high": f"{ARC}.6.2.3"}
 #: EKU of components' certificates.
 COMPONENT: Final = f"{ARC}.2.20"
 #: Extension of a card-holder's certificate: a commitment to the card number (OCTET STRING, 32 bytes).

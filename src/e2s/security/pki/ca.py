@@ -38,6 +38,8 @@ class Rights:
 
     certify: str = "ca.certify"
     revoke: str = "ca.revoke"
+    register: str = "ra.register"
+    approve: str = "ra.approve"
 
 
 RIGHTS = Rights()

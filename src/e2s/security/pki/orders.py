@@ -1,0 +1,29 @@
+"""What a CA is asked to certify, before anything was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from e2s.crypto.kinds import PublicKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """``key`` (a public key, or a PKCS #10 request) under ``names`` for ``profile``, by ``officer``.
+
+    ``confidence`` is low, substantial or high, or the profile's own; ``case`` names the registration that it
+    follows from.
+    """
+
+    profile: str
+    key: PublicKey | bytes
+    names: tuple[str, ...]
+    officer: str
+    pan_commit: bytes | None = None
+    not_after: datetime | None = None
+    subject: x509.Name | None = None
+    confidence: str | None = None
+    case: str = ""
