@@ -10,9 +10,10 @@ from e2s.base.http import Exchange, Request, expect
 from e2s.crypto.certificates import Certificate, read_certificates
 
 
-def crl_path(issuer: Certificate) -> str:
-    """Where the CRL of ``issuer`` stands."""
-    return f"/crl/{issuer.digest.hex()}.crl"
+def crl_path(issuer: Certificate, shard: int | None = None, *, delta: bool = False) -> str:
+    """Where the CRL of ``issuer`` stands: its only one, or that of one shard; or what changes it."""
+    part = "" if shard is None else f"-{shard}"
+    return f"/crl/{issuer.digest.hex()}{part}{'-delta' if delta else ''}.crl"
 
 
 def certificate_path(digest: bytes) -> str:
