@@ -32,7 +32,7 @@ _NUMBER, _REASON, _INVALIDITY = "2.5.29.20", "2.5.29.21", "2.5.29.24"
 _AUTHORITY_KEY, _DELTA_LIST, _SCOPE, _ENTRY_ISSUER = "2.5.29.35", "2.5.29.27", "2.5.29.28", "2.5.29.29"
 REMOVED, HELD = "removeFromCRL", "certificateHold"
 #: RFC 5280, 5.3.1.
-_REASONS = MappingProxyType(
+REASONS = MappingProxyType(
     {
         0: "unspecified",
         1: "keyCompromise",
@@ -242,7 +242,7 @@ def _entry_issuer(value: bytes) -> Form:
 
 def _reason(value: bytes) -> str:
     code = der.Reader(value).content(der.ENUMERATED)
-    reason = _REASONS.get(code[0]) if len(code) == 1 else None
+    reason = REASONS.get(code[0]) if len(code) == 1 else None
     if reason is None:
         raise Refusal("bad-crl", "there is no such reason (5.3.1)")
     return reason
