@@ -17,12 +17,16 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One request: ``path`` starts with ``/`` and carries the query; header names in lower case."""
+    """One request: ``path`` starts with ``/`` and carries the query; header names in lower case.
+
+    ``client`` is the address that it came from, as the carrier saw it; empty where none did.
+    """
 
     method: str
     path: str
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    client: str = ""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def _request(scope: Message, body: bytes) -> Request:
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return Request(scope["method"], path, body, headers)
+    client = scope.get("client")
+    return Request(scope["method"], path, body, headers, client[0] if client else "")
 
 
 async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> None:

@@ -7,8 +7,11 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, octets: bytes, mode: int = 0o600) -> None:
-    """Put ``octets`` at ``path`` so that a kill at any moment leaves the old file or the new one."""
+def replace_file(path: Path, octets: bytes, mode: int = 0o600, *, not_before: int = 0) -> None:
+    """Put ``octets`` at ``path`` so that a kill at any moment leaves the old file or the new one.
+
+    Its time of change, in seconds of the epoch, is at least ``not_before``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     aside = Path(name)
@@ -17,6 +20,8 @@ def replace_file(path: Path, octets: bytes, mode: int = 0o600) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(octets)
             file.flush()
+            if os.fstat(file.fileno()).st_mtime < not_before:
+                os.utime(file.fileno(), (not_before, not_before))
             os.fsync(file.fileno())
         aside.replace(path)
     except BaseException:

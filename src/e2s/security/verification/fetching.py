@@ -9,6 +9,9 @@ from e2s.base.errors import Refusal
 from e2s.base.http import Exchange, Request, expect
 from e2s.crypto.certificates import Certificate, read_certificates
 
+#: Where the community's root stands.
+ANCHOR_PATH = "/anchor.pem"
+
 
 def crl_path(issuer: Certificate, shard: int | None = None, *, delta: bool = False) -> str:
     """Where the CRL of ``issuer`` stands: its only one, or that of one shard; or what changes it."""
@@ -38,4 +41,4 @@ def fetch_certificate(exchange: Exchange, origin: str, digest: bytes) -> Certifi
 
 def fetch_anchor(exchange: Exchange, origin: str) -> tuple[Certificate, ...]:
     """The root as the repository gives it: to be compared by a fingerprint that came another way."""
-    return read_certificates(expect(exchange.send(origin, Request("GET", "/anchor.pem")), what="anchor"))
+    return read_certificates(expect(exchange.send(origin, Request("GET", ANCHOR_PATH)), what="anchor"))
