@@ -1,1 +1,1 @@
-"""6.1, registration: who somebody is was seen by a person, on record, before a key is certified."""
+"""3.3, registration: a person is identified, on record, and given a name that means nobody else, for ever."""
