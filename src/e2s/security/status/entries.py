@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der
-from e2s.security.verification.crls import REASONS
+from e2s.security.verification.revoked import REASONS
 from e2s.security.verification.structures import each_extension
 
 #: RFC 5280, 4.1.2.2: a serial has at most 20 octets.

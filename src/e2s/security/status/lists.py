@@ -58,9 +58,9 @@ def write_list(
     With ``shard`` it covers the certificates of that distribution point alone (5.2.5); with ``base`` it is a
     delta list, over what changed since the complete list of that number (5.2.4); ``freshest`` is where a
     complete list says that its delta lists are (5.2.6).  Only a delta list removes what stood in a list.
-    Raises :class:`Misuse` ``bad-number``, ``bad-delta``, ``bad-instant`` or ``bad-reason``.
+    Raises :class:`Misuse` ``bad-number``, ``bad-delta``, ``bad-scope``, ``bad-instant`` or ``bad-reason``.
     """
-    _check(number, at, until, base, freshest)
+    _check(number, at, until, shard, base, freshest)
     joined = bytearray()
     waiting = iter(entries)
     while more := b"".join(islice(waiting, _JOINED)):
@@ -108,7 +108,9 @@ def reason_flag(reason: str) -> x509.ReasonFlags:
     return flag
 
 
-def _check(number: int, at: datetime, until: datetime, base: int | None, freshest: str) -> None:
+def _check(
+    number: int, at: datetime, until: datetime, shard: Shard | None, base: int | None, freshest: str
+) -> None:
     if not 0 <= number < _MAX_NUMBER:
         raise Misuse("bad-number", "a CRL number is not negative and has at most 20 octets (5.2.3)")
     if at >= until:
@@ -117,6 +119,8 @@ def _check(number: int, at: datetime, until: datetime, base: int | None, freshes
         raise Misuse("bad-delta", "a delta list is later than the list that it changes (5.2.4)")
     if base is not None and freshest:
         raise Misuse("bad-delta", "a delta list does not name another (5.2.6)")
+    if shard is not None and (shard.users_only + shard.cas_only > 1 or not any(shard)):
+        raise Misuse("bad-scope", "a list covers something, and not users alone and CAs alone (5.2.5)")
 
 
 def _extensions(

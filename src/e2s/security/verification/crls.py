@@ -1,4 +1,4 @@
-"""A CRL is read once into a dictionary by serial; it speaks only when well signed and fresh.
+"""A CRL is read once and indexed by serial; it speaks only when well signed and fresh.
 
 Its entries are read when they are first asked for, which is after its signature was checked.
 
@@ -9,12 +9,10 @@ only changes another, is read with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA
@@ -22,38 +20,18 @@ from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification import signatures
 from e2s.security.verification.distribution import WHOLE, Scope, read_scope
-from e2s.security.verification.name_forms import DIRECTORY_NAME, Form, form_of, general_names
-from e2s.security.verification.structures import authority_key, each_extension, signed_body
+from e2s.security.verification.name_forms import Form, form_of
+from e2s.security.verification.revoked import HELD, REASONS, REMOVED, Index, Revocation, Revoked, index_of
+from e2s.security.verification.structures import authority_key, each_extension
 from e2s.security.verification.traits import Traits, traits
 
-MAX_CRL_BYTES = 64 * 1024 * 1024
-_SERIAL_OCTETS = 21
-_NUMBER, _REASON, _INVALIDITY = "2.5.29.20", "2.5.29.21", "2.5.29.24"
-_AUTHORITY_KEY, _DELTA_LIST, _SCOPE, _ENTRY_ISSUER = "2.5.29.35", "2.5.29.27", "2.5.29.28", "2.5.29.29"
-REMOVED, HELD = "removeFromCRL", "certificateHold"
-#: RFC 5280, 5.3.1.
-REASONS = MappingProxyType(
-    {
-        0: "unspecified",
-        1: "keyCompromise",
-        2: "cACompromise",
-        3: "affiliationChanged",
-        4: "superseded",
-        5: "cessationOfOperation",
-        6: HELD,
-        8: REMOVED,
-        9: "privilegeWithdrawn",
-        10: "aACompromise",
-    }
-)
+__all__ = ["HELD", "MAX_CRL_BYTES", "REASONS", "REMOVED", "CrlIndex", "Revocation"]
 
-
-@dataclass(frozen=True)
-class Revocation:
-    """When a certificate was revoked, and why (``unspecified``, ``keyCompromise``...)."""
-
-    at: datetime
-    reason: str
+#: A list of two million entries fits.
+MAX_CRL_BYTES = 128 * 1024 * 1024
+_LARGE_BYTES = 1024 * 1024
+_NUMBER_OCTETS = 21
+_NUMBER, _AUTHORITY_KEY, _DELTA_LIST, _SCOPE = "2.5.29.20", "2.5.29.35", "2.5.29.27", "2.5.29.28"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,38 +44,38 @@ class CrlIndex:
     number: int
     this_update: datetime
     next_update: datetime
-    #: The revoked certificates as they stand in the list, DER.
-    entries: bytes = field(repr=False)
+    #: Where in :attr:`der` the revoked certificates stand, and where what is signed.
+    entries: tuple[int, int]
+    signed: tuple[int, int]
     algorithm: bytes = field(repr=False)
     signature: bytes = field(repr=False)
-    tbs: bytes = field(repr=False)
     #: The number of the complete list that a delta list changes; None of a complete list.
     base: int | None = None
     scope: Scope = WHOLE
 
     @property
-    def revoked(self) -> Mapping[int, Revocation]:
-        """Its issuer's revoked certificates, by serial; raises :class:`Refusal` ``bad-crl``."""
-        return self._read_entries[0]
+    def tbs(self) -> bytes:
+        """What is signed, DER."""
+        return self.der[slice(*self.signed)]
 
     @property
-    def foreign(self) -> Mapping[tuple[Form, int], Revocation]:
-        """Of an indirect list: entries for certificates of other issuers; raises as :attr:`revoked`."""
-        return self._read_entries[1]
+    def revoked(self) -> Revoked:
+        """Its issuer's revoked certificates, by serial; raises :class:`Refusal` ``bad-crl``."""
+        return self._index[self.issuer_form]
 
     @cached_property
     def readable(self) -> bool:
         """Whether all its entries can be read; one that has another is no list."""
         try:
-            return bool(self._read_entries)
+            return bool(self._index)
         except Refusal:
             return False
 
     @cached_property
-    def _read_entries(self) -> tuple[_Own, _Foreign]:
+    def _index(self) -> Index:
         """The entries, read when first asked for: a list that nobody signed costs its reader little."""
         try:
-            return _entries(der.Reader(self.entries), self.scope, form_of(self.issuer))
+            return index_of(self.der, *self.entries, own=self.issuer_form, indirect=self.scope.indirect)
         except Refusal as refusal:
             raise _unreadable(refusal) from refusal
 
@@ -108,17 +86,19 @@ class CrlIndex:
 
     def entry(self, certificate: Traits) -> Revocation | None:
         """What the list says of ``certificate``, whose issuer it is or, indirect, whose issuer it names."""
-        serial = certificate.certificate.serial
-        if certificate.issuer == self.issuer or certificate.issuer_form == self.issuer_form:
-            return self.revoked.get(serial)
-        return self.foreign.get((certificate.issuer_form, serial))
+        own = certificate.issuer == self.issuer
+        listed = self._index.get(self.issuer_form if own else certificate.issuer_form)
+        return None if listed is None else listed.get(certificate.certificate.serial)
 
     @classmethod
-    def read(cls, octets: bytes) -> CrlIndex:
-        """Read a CRL; raises :class:`Refusal` ``bad-crl``.  The last ones read are kept."""
-        if len(octets) > MAX_CRL_BYTES:
+    def read(cls, octets: bytes, *, most: int = MAX_CRL_BYTES) -> CrlIndex:
+        """Read a CRL of at most ``most`` octets; raises :class:`Refusal` ``bad-crl``.
+
+        The last ones read are kept, of large ones the last few.
+        """
+        if len(octets) > most:
             raise Refusal("bad-crl", "the CRL is larger than may be read", size=len(octets))
-        return _read(bytes(octets))
+        return (_read if len(octets) <= _LARGE_BYTES else _read_large)(bytes(octets))
 
     def fresh(self, at: datetime) -> bool:
         """Whether it speaks for the instant: thisUpdate − δ ≤ at < nextUpdate."""
@@ -149,10 +129,15 @@ class CrlIndex:
 def _read(octets: bytes) -> CrlIndex:
     """The parts of a CertificateList (RFC 5280, 5.1)."""
     try:
-        tbs, algorithm, signature = signed_body(octets)
-        return _list(octets, tbs, algorithm, signature)
+        return _list(octets)
     except Refusal as refusal:
         raise _unreadable(refusal) from refusal
+
+
+@lru_cache(maxsize=4)
+def _read_large(octets: bytes) -> CrlIndex:
+    """The same of a list so large that few are kept."""
+    return _read.__wrapped__(octets)
 
 
 def _unreadable(refusal: Refusal) -> Refusal:
@@ -162,9 +147,19 @@ def _unreadable(refusal: Refusal) -> Refusal:
     return Refusal("bad-crl", "the octets are not a CRL that can be read", because=refusal.rule)
 
 
-def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlIndex:
-    """A TBSCertList, version 2 and with nextUpdate."""
-    reader = der.Reader(tbs).enter()
+def _list(octets: bytes) -> CrlIndex:
+    """A TBSCertList, version 2 and with nextUpdate, and its signature; nothing large is copied."""
+    outer = der.Reader(octets)
+    whole = outer.enter()
+    outer.done()
+    begin = whole.pos
+    reader = whole.enter()
+    signed = begin, whole.pos
+    algorithm = whole.element(der.SEQUENCE)
+    signature = whole.content(der.BIT_STRING)
+    whole.done()
+    if signature[:1] != b"\0":
+        raise Refusal("der-bits", "the signature is not whole octets")
     if reader.integer() != 1 or reader.element(der.SEQUENCE) != algorithm:
         raise Refusal("bad-crl", "a CRL is of version 2 and names one algorithm (5.1.2.1, 5.1.2.2)")
     issuer = reader.element(der.SEQUENCE)
@@ -172,7 +167,7 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
     if reader.peek() not in {der.UTC_TIME, der.GENERALIZED_TIME}:
         raise Refusal("bad-crl", "a CRL without nextUpdate never ends (5.1.2.5)")
     next_update = reader.time()
-    entries = reader.content(der.SEQUENCE) if reader.peek() == der.SEQUENCE else b""
+    entries = reader.span(der.SEQUENCE) if reader.peek() == der.SEQUENCE else (0, 0)
     said = _extensions(reader)
     reader.done()
     scope = read_scope(said.scope) if said.scope is not None else WHOLE
@@ -184,68 +179,12 @@ def _list(octets: bytes, tbs: bytes, algorithm: bytes, signature: bytes) -> CrlI
         this_update=this_update,
         next_update=next_update,
         entries=entries,
+        signed=signed,
         algorithm=algorithm,
-        signature=signature,
-        tbs=tbs,
+        signature=signature[1:],
         base=said.base,
         scope=scope,
     )
-
-
-_Own: TypeAlias = dict[int, Revocation]
-_Foreign: TypeAlias = dict[tuple[Form, int], Revocation]
-
-
-def _entries(held: der.Reader, scope: Scope, own: Form) -> tuple[_Own, _Foreign]:
-    """The revoked certificates of the list's issuer and, of an indirect list, of others (5.3.3)."""
-    revoked: _Own = {}
-    foreign: _Foreign = {}
-    issuer = own
-    while held.pos != held.end:
-        serial, revocation, named = _entry(held.enter())
-        if named:
-            if not scope.indirect:
-                raise Refusal("bad-crl", "an entry of another issuer in a list that is not indirect")
-            issuer = named
-        if issuer == own:
-            revoked.setdefault(serial, revocation)
-        else:
-            foreign.setdefault((issuer, serial), revocation)
-    return revoked, foreign
-
-
-def _entry(entry: der.Reader) -> tuple[int, Revocation, Form]:
-    """One revoked certificate (5.3), and the issuer that it names for itself and those after it."""
-    serial, at, reason = entry.integer(_SERIAL_OCTETS), entry.time(), "unspecified"
-    issuer: Form = ()
-    if entry.pos != entry.end:
-        for oid, critical, value in each_extension(entry.enter()):
-            if oid == _REASON:
-                reason = _reason(value)
-            elif oid == _ENTRY_ISSUER:
-                issuer = _entry_issuer(value)
-            elif critical and oid != _INVALIDITY:
-                raise Refusal("bad-crl", "a critical extension is not processed", oid=oid)
-        entry.done()
-    return serial, Revocation(at, reason), issuer
-
-
-def _entry_issuer(value: bytes) -> Form:
-    """CertificateIssuer (5.3.3): its one directory name."""
-    outer = der.Reader(value)
-    names = [form for tag, form in general_names(outer.enter()) if tag == DIRECTORY_NAME]
-    outer.done()
-    if len(names) != 1:
-        raise Refusal("bad-crl", "an entry's issuer is one directory name (5.3.3)")
-    return names[0]
-
-
-def _reason(value: bytes) -> str:
-    code = der.Reader(value).content(der.ENUMERATED)
-    reason = REASONS.get(code[0]) if len(code) == 1 else None
-    if reason is None:
-        raise Refusal("bad-crl", "there is no such reason (5.3.1)")
-    return reason
 
 
 class _Said(NamedTuple):
@@ -265,11 +204,11 @@ def _extensions(reader: der.Reader) -> _Said:
     outer = reader.enter(0xA0)
     for oid, critical, value in each_extension(outer.enter()):
         if oid == _NUMBER:
-            said = said._replace(number=der.Reader(value).integer(_SERIAL_OCTETS))
+            said = said._replace(number=der.Reader(value).integer(_NUMBER_OCTETS))
         elif oid == _AUTHORITY_KEY:
             said = said._replace(key_id=authority_key(value))
         elif oid == _DELTA_LIST:
-            said = said._replace(base=der.Reader(value).integer(_SERIAL_OCTETS))
+            said = said._replace(base=der.Reader(value).integer(_NUMBER_OCTETS))
         elif oid == _SCOPE:
             said = said._replace(scope=value)
         elif critical:
