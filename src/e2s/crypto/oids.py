@@ -66,6 +66,7 @@ RSA_SHA512: Final = "1.2.840.113549.1.1.13"
 EC_PUBLIC_KEY: Final = "1.2.840.10045.2.1"
 P256: Final = "1.2.840.10045.3.1.7"
 P384: Final = "1.3.132.0.34"
+P521: Final = "1.3.132.0.35"
 STD_DH_SHA1: Final = "1.3.133.16.840.63.0.2"
 STD_DH_SHA256: Final = "1.3.132.1.11.1"
 STD_DH_SHA384: Final = "1.3.132.1.11.2"
@@ -117,6 +118,34 @@ EKU_CODE: Final = "1.3.6.1.5.5.7.3.3"
 EKU_EMAIL: Final = "1.3.6.1.5.5.7.3.4"
 EKU_TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
 EKU_OCSP: Final = "1.3.6.1.5.5.7.3.9"
+# RFC 9336, 3.2
+EKU_DOCUMENT: Final = "1.3.6.1.5.5.7.3.36"
+
+# Extensions of certificates and what stands in them (RFC 5280, 4.2; RFC 6960, 4.2.2.2.1)
+SUBJECT_KEY_ID: Final = "2.5.29.14"
+KEY_USAGE: Final = "2.5.29.15"
+SUBJECT_ALT_NAME: Final = "2.5.29.17"
+BASIC_CONSTRAINTS: Final = "2.5.29.19"
+NAME_CONSTRAINTS: Final = "2.5.29.30"
+CRL_POINTS: Final = "2.5.29.31"
+CERTIFICATE_POLICIES: Final = "2.5.29.32"
+ANY_POLICY: Final = "2.5.29.32.0"
+POLICY_MAPPINGS: Final = "2.5.29.33"
+AUTHORITY_KEY_ID: Final = "2.5.29.35"
+POLICY_CONSTRAINTS: Final = "2.5.29.36"
+EXTENDED_KEY_USAGE: Final = "2.5.29.37"
+FRESHEST_CRL: Final = "2.5.29.46"
+INHIBIT_ANY: Final = "2.5.29.54"
+AUTHORITY_INFO: Final = "1.3.6.1.5.5.7.1.1"
+CPS: Final = "1.3.6.1.5.5.7.2.1"
+ACCESS_OCSP: Final = "1.3.6.1.5.5.7.48.1"
+ACCESS_ISSUERS: Final = "1.3.6.1.5.5.7.48.2"
+OCSP_NOCHECK: Final = "1.3.6.1.5.5.7.48.1.5"
+
+# Attributes of distinguished names (X.520)
+COMMON_NAME: Final = "2.5.4.3"
+ORGANISATION: Final = "2.5.4.10"
+ORGANISATIONAL_UNIT: Final = "2.5.4.11"
 
 # Further attributes and content types of CMS (RFC 5652, 11.4; RFC 2634, 2 and 3.4; RFC 8551, 2.5; RFC 3274)
 COUNTERSIGNATURE: Final = "1.2.840.113549.1.9.6"
@@ -142,3 +171,9 @@ SHAKE256: Final = "2.16.840.1.101.3.4.2.12"
 SHAKE256_LEN: Final = "2.16.840.1.101.3.4.2.18"
 # Signatures side by side (RFC 5752, 3)
 MULTIPLE_SIGNATURES: Final = "1.2.840.113549.1.9.16.2.51"
+
+# Old signatures that are only judged (RFC 3279, 2.2.2 and 2.3.2; RFC 5758, 3.1)
+DSA: Final = "1.2.840.10040.4.1"
+DSA_SHA1: Final = "1.2.840.10040.4.3"
+DSA_SHA224: Final = "2.16.840.1.101.3.4.3.1"
+DSA_SHA256: Final = "2.16.840.1.101.3.4.3.2"

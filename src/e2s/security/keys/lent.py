@@ -11,7 +11,7 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 
 from e2s.base.errors import Misuse
-from e2s.crypto.kinds import SigningKey, kind_of
+from e2s.crypto.kinds import PublicKey, SigningKey, kind_of
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SignatureSuite
 
@@ -26,10 +26,26 @@ class Builder(Protocol[Built_co]):
         """The signed whole."""
 
 
+class Voice(Protocol):
+    """What a lent key asks: a signature, and by which suite."""
+
+    @property
+    def suite(self) -> SignatureSuite:
+        """How :meth:`sign` signs."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over ``data``."""
+
+
 def lent(signer: Signer) -> SigningKey:
     """``signer`` as a private key of the library, of the kind of its certificate's key."""
-    key: Any = signer.certificate.public_key
-    return cast(SigningKey, _LENT[kind_of(key.__class__)](signer, key))
+    return lend(signer.certificate.public_key, signer)
+
+
+def lend(public_key: PublicKey, voice: Voice) -> SigningKey:
+    """The private half of ``public_key``, certified or not, as the library has it: ``voice`` signs."""
+    key: Any = public_key
+    return cast(SigningKey, _LENT[kind_of(key.__class__)](voice, key))
 
 
 def built(builder: Builder[Built_co], key: SigningKey, suite: SignatureSuite) -> Built_co:
@@ -47,7 +63,7 @@ def _never() -> NoReturn:
 class _Lent(Generic[Public]):
     """What all lent keys share: the public half, and no way to the private one."""
 
-    def __init__(self, signer: Signer, public_key: Public) -> None:
+    def __init__(self, signer: Voice, public_key: Public) -> None:
         """``public_key`` is that of the signer's certificate."""
         self._signer = signer
         self._public_key = public_key

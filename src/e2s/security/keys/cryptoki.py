@@ -1,0 +1,288 @@
+"""PKCS#11 modules in this process: one lock and one login for each token, every error by its rule.
+
+The library initialises a module for one thread at a time, and a token knows one login of the whole
+process; so all calls into a module stand under its lock, those who open a token twice share its login,
+and the last one out logs out and gives the module back.  The PIN is kept for as long as the token is
+open, for a session that is lost and opened again, and stands in no error.
+"""
+
+from __future__ import annotations
+
+import hmac
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from e2s.base.errors import E2SError, Misuse, Refusal
+from e2s.security.keys.phrase import Phrase
+
+Given = TypeVar("Given")
+
+#: What an error of the module means, by its class: rule and sentence.
+_RULES: Final = {
+    "PinIncorrect": ("wrong-pin", "the PIN does not open this token"),
+    "PinInvalid": ("wrong-pin", "the PIN does not open this token"),
+    "PinLenRange": ("wrong-pin", "the PIN does not open this token"),
+    "PinLocked": ("pin-locked", "the PIN was wrong too often: the token's security officer must set it anew"),
+    "PinExpired": ("pin-expired", "the PIN must be changed with the token's own program first"),
+    "UserPinNotInitialized": ("pin-not-set", "the token has no PIN yet: set one with its own program"),
+    "TokenNotPresent": ("token-absent", "the token is not in its slot"),
+    "DeviceRemoved": ("token-removed", "the token was removed"),
+    "SessionHandleInvalid": ("token-session-lost", "the token has forgotten our session"),
+    "SessionClosed": ("token-session-lost", "the token has forgotten our session"),
+    "UserNotLoggedIn": ("token-session-lost", "the token has forgotten our login"),
+    "KeyHandleInvalid": ("token-session-lost", "the token has forgotten our key"),
+    "ObjectHandleInvalid": ("token-session-lost", "the token has forgotten our key"),
+    "MechanismInvalid": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
+    "MechanismParamInvalid": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
+    "FunctionNotSupported": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
+    "TokenWriteProtected": ("token-read-only", "the token is write-protected"),
+    "SessionReadOnly": ("token-read-only", "the token is write-protected"),
+    "DeviceMemory": ("token-full", "there is no room in the token"),
+}
+#: After these the session is opened again, once.
+_LOST: Final = frozenset({"token-session-lost", "token-removed"})
+
+
+def told(error: Exception) -> Refusal:
+    """The refusal for an error of the module; nothing of the error's own text is shown."""
+    name = type(error).__name__
+    rule, sentence = _RULES.get(name, ("token-failed", "the token did not do what it was asked"))
+    return Refusal(rule, sentence, error=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPlace:
+    """A token: the path of the PKCS#11 ``module`` and the ``token``'s label; both are no secret."""
+
+    module: Path
+    token: str
+
+    def __post_init__(self) -> None:
+        """Raises :class:`Misuse` ``bad-token-place``."""
+        if not self.module.is_absolute():
+            raise Misuse("bad-token-place", "the module's path is absolute", module=str(self.module))
+        if not 0 < len(self.token.encode()) <= 32 or not self.token.isprintable():
+            raise Misuse("bad-token-place", "a token's label has 1 to 32 octets")
+
+
+class Module:
+    """One module, loaded once; :func:`module_at` gives it."""
+
+    def __init__(self, path: str, pkcs11: Any) -> None:
+        """``pkcs11`` is the library."""
+        self.path = path
+        self.pkcs11 = pkcs11
+        self.lock = threading.RLock()
+        self.logins: dict[bytes, Login] = {}
+        self._pid = os.getpid()
+        self._lib: Any = None
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Alone in the module; its errors come out as refusals."""
+        with self.lock:
+            if os.getpid() != self._pid:
+                raise Refusal("token-of-another-process", "a token is opened by the process that uses it")
+            try:
+                yield
+            except self.pkcs11.PKCS11Error as error:
+                raise told(error) from None
+
+    def find(self, label: str) -> Any:
+        """The token of this label; raises ``token-absent`` or :class:`Misuse` ``token-ambiguous``.
+
+        A module reads its settings and slots when it is initialised: while nobody uses it, it begins anew.
+        """
+        if self._lib is None or not self.logins:
+            self._begin()
+        found = [one for one in self._lib.get_tokens() if one.label == label]
+        if not found:
+            raise Refusal("token-absent", "no token of this label is in any slot", token=label)
+        if len(found) > 1:
+            raise Misuse("token-ambiguous", "several tokens have this label", token=label, found=len(found))
+        return found[0]
+
+    def end(self) -> None:
+        """Give the module back, once nobody is logged in."""
+        if self._lib is not None and not self.logins:
+            with suppress(self.pkcs11.PKCS11Error):
+                self._lib.finalize()
+
+    def _begin(self) -> None:
+        self.end()
+        try:
+            self._lib = self.pkcs11.lib(self.path)
+        except self.pkcs11.PKCS11Error:
+            raise Misuse(
+                "bad-token-module", "this file is no PKCS#11 module that works here", module=self.path
+            ) from None
+
+
+class Login:
+    """One token, open and logged in; shared by all who open it in this process."""
+
+    def __init__(self, module: Module, token: Any, pin: Phrase) -> None:
+        """Raises :class:`Refusal` ``wrong-pin``, ``pin-locked``..."""
+        self.module = module
+        self.users = 0
+        self._serial: bytes = token.serial
+        self._label: str = token.label
+        self._pin = Phrase(pin.octets)
+        self._session: Any = None
+        self._log_in(token)
+
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """Which token this is, in its module."""
+        return self._label, self._serial
+
+    def same_pin(self, pin: Phrase) -> bool:
+        """Whether ``pin`` is the one that opened the token."""
+        return hmac.compare_digest(self._pin.octets, pin.octets)
+
+    def do(self, act: Callable[[Any], Given]) -> Given:
+        """``act(session)``, and once more on a new session where this one was lost; alone in the module."""
+        with self.module.calling():
+            try:
+                return act(self._session)
+            except self.module.pkcs11.PKCS11Error as error:
+                lost = told(error)
+            if lost.rule not in _LOST:
+                raise lost
+            self._again(lost)
+            return act(self._session)
+
+    def write(self, act: Callable[[Any], Given]) -> Given:
+        """``act(session)`` on a session that may change the token."""
+
+        def writing(_session: Any) -> Given:
+            session = self._token().open(rw=True)
+            try:
+                return act(session)
+            finally:
+                with suppress(self.module.pkcs11.PKCS11Error):
+                    session.close()
+
+        return self.do(writing)
+
+    def authenticate(self) -> str:
+        """The PIN in clear, for a key that wants it at each signature (CKA_ALWAYS_AUTHENTICATE)."""
+        return self._pin.octets.decode()
+
+    def close(self) -> None:
+        """Log out and forget the PIN."""
+        self._pin.wipe()
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(self.module.pkcs11.PKCS11Error):
+                session.close()
+
+    def _log_in(self, token: Any) -> None:
+        pkcs11 = self.module.pkcs11
+        try:
+            self._session = token.open(user_pin=self._pin.octets.decode())
+        except pkcs11.UserAlreadyLoggedIn:
+            self._session = token.open()
+        except pkcs11.PKCS11Error as error:
+            refusal = told(error)
+            if refusal.rule == "wrong-pin":
+                refusal.facts |= _tries_left(pkcs11, token)
+            raise refusal from None
+
+    def _token(self) -> Any:
+        token = self.module.find(self._label)
+        if token.serial != self._serial:
+            raise Refusal("token-changed", "another token of the same label stands in its place")
+        return token
+
+    def _again(self, lost: Refusal) -> None:
+        """Open the token anew; never with a PIN that might be the last try."""
+        try:
+            token = self._token()
+            flags = token.flags
+            warned = self.module.pkcs11.TokenFlag
+            if flags & (warned.USER_PIN_COUNT_LOW | warned.USER_PIN_FINAL_TRY | warned.USER_PIN_LOCKED):
+                raise lost
+            old, self._session = self._session, None
+            with suppress(self.module.pkcs11.PKCS11Error):
+                old.close()
+            self._log_in(token)
+        except E2SError as error:
+            raise Refusal(
+                lost.rule, f"{lost.message}, and it does not open again", again=error.rule
+            ) from None
+
+
+def _tries_left(pkcs11: Any, token: Any) -> dict[str, str | int | bool | None]:
+    """What the token says about the tries that are left, as facts."""
+    with suppress(pkcs11.PKCS11Error):
+        flags = token.slot.get_token().flags
+        if flags & pkcs11.TokenFlag.USER_PIN_LOCKED:
+            return {"left": 0}
+        if flags & pkcs11.TokenFlag.USER_PIN_FINAL_TRY:
+            return {"left": 1}
+    return {}
+
+
+_MODULES: Final[dict[str, Module]] = {}
+_LOADING: Final = threading.Lock()
+
+
+def module_at(path: Path) -> Module:
+    """The module at ``path``; raises :class:`Misuse` ``no-token-library``, ``no-token-module``.
+
+    It is not loaded when others than its owner, or root, may write to it: a module is code that runs here.
+    """
+    try:
+        pkcs11 = importlib.import_module("pkcs11")
+    except ImportError as error:
+        raise Misuse(
+            "no-token-library", "keys in tokens need python-pkcs11: install e2s with its extra `token`"
+        ) from error
+    try:
+        mode = path.stat().st_mode
+        plain = path.is_file()
+    except OSError:
+        plain = False
+    if not plain:
+        raise Misuse("no-token-module", "there is no PKCS#11 module here", module=str(path))
+    if mode & 0o022:
+        raise Refusal("token-module-exposed", "others may write to the PKCS#11 module", module=str(path))
+    with _LOADING:
+        return _MODULES.setdefault(str(path), Module(str(path), pkcs11))
+
+
+def log_in(place: TokenPlace, pin: Phrase) -> Login:
+    """The login at ``place``; every one is given back by :func:`log_out`."""
+    module = module_at(place.module)
+    with module.calling():
+        try:
+            token = module.find(place.token)
+            login = module.logins.get(token.serial)
+            if login is None:
+                login = Login(module, token, pin)
+                module.logins[token.serial] = login
+            elif not login.same_pin(pin):
+                raise Refusal("wrong-pin", "the PIN does not open this token")
+        except E2SError:
+            module.end()
+            raise
+        login.users += 1
+        return login
+
+
+def log_out(login: Login) -> None:
+    """One user less; the last one logs out and gives the module back."""
+    module = login.module
+    with module.lock:
+        login.users -= 1
+        if login.users == 0:
+            module.logins.pop(login.key[1], None)
+            login.close()
+            module.end()
