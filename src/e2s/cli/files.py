@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate, read_certificates
+from e2s.crypto.legacy import read_legacy
 
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -31,9 +32,12 @@ def whole(file: BinaryIO, path: Path) -> bytes:
     return octets
 
 
-def certificates(path: Path) -> tuple[Certificate, ...]:
-    """All certificates of a PEM file, or the one of a DER file; raises ``bad-certificate``."""
-    found = read_certificates(read(path))
+def certificates(path: Path, *, legacy: bool = False) -> tuple[Certificate, ...]:
+    """All certificates of a PEM file, or the one of a DER file; raises ``bad-certificate``.
+
+    ``legacy``: with keys that only old certificates have.
+    """
+    found = (read_legacy if legacy else read_certificates)(read(path))
     if not found:
         raise Refusal("bad-certificate", "the file holds no certificate", file=str(path))
     return found

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from e2s.base.errors import Misuse
-from e2s.base.instants import SystemClock
-from e2s.cli import files
+from e2s.base.errors import Refusal
+from e2s.cli import files, pki_attributes
+from e2s.cli.pki_words import At, Json, Lists, Trusted, Untrusted, all_of, instant, said, shown
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification.notices import Notice
 from e2s.security.verification.policies import ANY
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verdict import Verdict
@@ -52,13 +50,9 @@ _USAGES = {
 }
 
 
-def _many(flag: str, said: str) -> object:
-    return typer.Option(flag, metavar="FILE", help=said)
-
-
 @app.callback()
 def _group() -> None:
-    """A group of its own, although it has one command so far."""
+    """Judge certificates: path, revocation, policies, purpose and name."""
 
 
 @app.command(
@@ -67,12 +61,12 @@ def _group() -> None:
 )
 def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate, PEM or DER.")],
-    trust: Annotated[list[Path] | None, _many("--trust", "A root that you trust (again for more).")] = None,
-    untrusted: Annotated[
-        list[Path] | None, _many("--untrusted", "Certificates that may stand between.")
+    trust: Trusted = None,
+    untrusted: Untrusted = None,
+    crl: Lists = None,
+    ocsp: Annotated[
+        list[Path] | None, typer.Option("--ocsp", metavar="FILE", help="An OCSP response, DER.")
     ] = None,
-    crl: Annotated[list[Path] | None, _many("--crl", "A CRL, complete or delta.")] = None,
-    ocsp: Annotated[list[Path] | None, _many("--ocsp", "An OCSP response, DER.")] = None,
     require_revocation: Annotated[
         bool, typer.Option("--require-revocation", help="Refuse what no CRL or OCSP response tells of.")
     ] = False,
@@ -80,9 +74,7 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Host name, IP address or URI it must bear.")
     ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="RFC3339", help="Judge as of this instant; now by default.")
-    ] = None,
+    at: At = None,
     policy: Annotated[
         list[str] | None,
         typer.Option("--policy", metavar="OID", help="An acceptable policy; any by default."),
@@ -96,73 +88,92 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     inhibit_mapping: Annotated[
         bool, typer.Option("--inhibit-mapping", help="Follow no mapping of policies.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say it as a JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say whether a certificate may be trusted for a purpose, by which path, or which rule it breaks.
 
     Status 0 when accepted, 1 when refused.  Without a root nothing is trusted.  Rules are those of RFC 5280,
-    section 6; each refusal names its clause.
+    section 6; each refusal names its clause.  Without a purpose old paths are judged too, whose DSA keys may
+    sign nothing new; a note says so.
     """
-    found = files.certificates(certificate)
-    verdict = Verifier(_all(trust)).judge(
-        found[0],
-        (*found[1:], *_all(untrusted)),
-        [files.crl(path) for path in crl or ()],
-        at=_instant(at) if at else SystemClock().now(),
-        purpose=_USAGES[purpose],
-        name=name,
-        require_revocation=require_revocation,
-        wanted=Wanted(
-            policies=frozenset(policy or (ANY,)),
-            explicit=explicit_policy,
-            inhibit_any=inhibit_any,
-            inhibit_mapping=inhibit_mapping,
-        ),
-        ocsp=[files.read(path) for path in ocsp or ()],
-    )
-    if as_json:
-        print(json.dumps(_told(verdict), ensure_ascii=False))
-    else:
-        _say(verdict)
+    when = instant(at)
+    # Only who asks for no purpose asks about the past: for each use the strict rules hold (SP 800-131A)
+    legacy = purpose is Purpose.any
+    try:
+        found = files.certificates(certificate, legacy=legacy)
+        verdict = Verifier(all_of(trust, legacy=legacy), legacy=legacy).judge(
+            found[0],
+            (*found[1:], *all_of(untrusted, legacy=legacy)),
+            [files.crl(path) for path in crl or ()],
+            at=when,
+            purpose=_USAGES[purpose],
+            name=name,
+            require_revocation=require_revocation,
+            wanted=Wanted(
+                policies=frozenset(policy or (ANY,)),
+                explicit=explicit_policy,
+                inhibit_any=inhibit_any,
+                inhibit_mapping=inhibit_mapping,
+            ),
+            ocsp=[files.read(path) for path in ocsp or ()],
+        )
+    except Refusal as refusal:
+        verdict = Verdict(accepted=False, rule=refusal.rule, reason=refusal.message)
+    said(_told(verdict), _lines(verdict), as_json=as_json)
     raise typer.Exit(0 if verdict.accepted else 1)
 
 
-def _all(paths: Sequence[Path] | None) -> tuple[Certificate, ...]:
-    return tuple(one for path in paths or () for one in files.certificates(path))
-
-
-def _instant(text: str) -> datetime:
-    """An instant of RFC 3339, in any zone; raises :class:`Misuse` ``bad-instant``."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Misuse("bad-instant", "write the instant as 2026-03-02T09:00:00Z", given=text)
-    return at
-
-
 def _told(verdict: Verdict) -> dict[str, object]:
-    """The verdict for a program."""
-    return {
+    """The verdict for a program; ``notices`` and ``notes`` only where there are any."""
+    told: dict[str, object] = {
         "accepted": verdict.accepted,
         "reason": verdict.reason,
         "rule": verdict.rule,
         "path": [one.name or one.subject for one in verdict.path],
         "policies": sorted(verdict.policies),
     }
+    if verdict.notices:
+        told["notices"] = [_notice(one) for one in verdict.notices]
+    if verdict.notes:
+        told["notes"] = list(verdict.notes)
+    return told
 
 
-def _say(verdict: Verdict) -> None:
+def _notice(notice: Notice) -> dict[str, object]:
+    """A notice for a program: what it has."""
+    members: dict[str, object] = {name: value for name, value in notice._asdict().items() if value}
+    return members
+
+
+def _lines(verdict: Verdict) -> list[str]:
     """The verdict for a person."""
     if verdict.accepted:
-        print("accepted: every check passed")
+        lines = ["accepted: every check passed"]
     else:
-        culprit = verdict.culprit
-        print(f"refused ({verdict.rule}): {verdict.reason}")
-        if culprit is not None:
-            print(f"at fault: {culprit.name or culprit.subject}")
+        lines = [f"refused ({verdict.rule}): {verdict.reason}"]
+        if verdict.culprit is not None:
+            lines.append(f"at fault: {_who(verdict.culprit)}")
     for depth, one in enumerate(verdict.path):
-        print(f"{'path:' if not depth else '':5} {'  ' * depth}{one.name or one.subject}")
+        lines.append(f"{'path:' if not depth else '':5} {'  ' * depth}{_who(one)}")
     if verdict.policies:
-        print(f"valid for: {', '.join(sorted(verdict.policies))}")
+        lines.append(f"valid for: {', '.join(sorted(verdict.policies))}")
+    for notice in verdict.notices:
+        numbers = ", ".join(map(str, notice.numbers))
+        reference = f"{notice.organisation} {numbers}".strip()
+        words = notice.text or notice.statement
+        lines.append(
+            f"notice ({notice.policy}): {shown(' '.join(part for part in (words, reference) if part))}"
+        )
+    lines.extend(f"note: {note}" for note in verdict.notes)
+    return lines
+
+
+def _who(certificate: Certificate) -> str:
+    return shown(certificate.name or certificate.subject)
+
+
+app.command(
+    "attributes",
+    epilog="Example: e2s pki attributes --trust root.pem --untrusted ca.pem --giver giver.pem --crl root.crl"
+    " --crl ca.crl --for urn:e2s:market:shop holder.pem buyer-role.ac",
+)(pki_attributes.attributes)

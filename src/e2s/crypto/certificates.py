@@ -21,6 +21,7 @@ from e2s.base.errors import Refusal
 from e2s.base.wire import b64u
 from e2s.crypto import der
 from e2s.crypto.kinds import PublicKey, kind_of
+from e2s.crypto.pem import armoured
 
 MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
@@ -35,7 +36,7 @@ _Texts: TypeAlias = tuple[str, ...]
 _Extension: TypeAlias = x509.Extension[Any]
 
 #: All that the parsers below raise for a certificate that is none, or that they do not know.
-_UNREADABLE = (
+UNREADABLE = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -126,13 +127,13 @@ class Certificate:
         try:
             name: x509.Name = getattr(self.x509, which)
             return name.rfc4514_string()
-        except _UNREADABLE:
+        except UNREADABLE:
             return f"(name of {self.id} that cannot be shown)"
 
     @property
     def pem(self) -> bytes:
         """The certificate in PEM."""
-        return self.x509.public_bytes(Encoding.PEM)
+        return armoured(self.der, b"CERTIFICATE")
 
     @property
     def name(self) -> str:
@@ -161,7 +162,7 @@ def read_certificates(octets: bytes) -> tuple[Certificate, ...]:
     try:
         found = x509.load_pem_x509_certificates(octets)
         return tuple(Certificate.read(one.public_bytes(Encoding.DER)) for one in found[:MAX_CERTIFICATES])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Refusal("bad-certificate", "the file is not a PEM certificate") from error
 
 
@@ -170,21 +171,26 @@ def _read(octets: bytes) -> Certificate:
     """Read DER; the same few certificates come with nearly every act, so the last ones are kept."""
     try:
         return _parse(octets)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
 
 
 def _parse(octets: bytes) -> Certificate:
     """The facts of a certificate; raises whatever the parsers raise."""
-    slices = _slices(octets)
+    slices = slices_of(octets)
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
-    values, critical = _extensions(parsed.extensions)
     kind = kind_of(type(key))
     if not kind:
         raise Refusal("bad-certificate", "the certificate's key is of an unknown kind")
     if kind == "rsa" and cast(rsa.RSAPublicKey, key).public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
         raise Refusal("bad-certificate", "the RSA key's exponent is of absurd size")
+    return assembled(octets, slices, parsed, cast(PublicKey, key))
+
+
+def assembled(octets: bytes, slices: Slices, parsed: x509.Certificate, key: PublicKey) -> Certificate:
+    """The certificate of these octets, taken apart already; raises whatever the parsers raise."""
+    values, critical = _extensions(parsed.extensions)
     digest = sha256(octets).digest()
     names, dns, ips, ekus, key_id = _claims(values)
     read = object.__new__(Certificate)  # as its constructor does, in one step instead of fourteen
@@ -193,7 +199,7 @@ def _parse(octets: bytes) -> Certificate:
         digest=digest,
         id="sha-256:" + b64u(digest),
         x509=parsed,
-        public_key=cast(PublicKey, key),
+        public_key=key,
         names=names,
         dns=dns,
         ips=ips,
@@ -209,7 +215,7 @@ def _parse(octets: bytes) -> Certificate:
     return read
 
 
-def _slices(octets: bytes) -> Slices:
+def slices_of(octets: bytes) -> Slices:
     """The parts of a certificate (RFC 5280, 4.1)."""
     whole = der.Reader(octets).enter()
     signed = whole.element(der.SEQUENCE)

@@ -31,8 +31,8 @@ def unarmoured(octets: bytes) -> bytes:
         raise Refusal("bad-pem", "the block is not base64") from error
 
 
-def armoured(message: bytes) -> bytes:
-    """``message`` as one PEM block labelled CMS."""
+def armoured(message: bytes, label: bytes = b"CMS") -> bytes:
+    """``message`` as one PEM block of that label."""
     text = base64.b64encode(message)
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
-    return b"\n".join((b"-----BEGIN CMS-----", *lines, b"-----END CMS-----", b""))
+    return b"\n".join((b"-----BEGIN %s-----" % label, *lines, b"-----END %s-----" % label, b""))

@@ -6,7 +6,7 @@ signer, for the purpose of giving attributes.  What is addressed to others is re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -18,6 +18,8 @@ from e2s.base.wire import b64u
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification import signatures
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.distribution import WHOLE, Scope
 from e2s.security.verification.name_forms import DIRECTORY_NAME, Form, general_names
 from e2s.security.verification.structures import authority_key, each_extension, signed_body
 from e2s.security.verification.traits import traits
@@ -27,6 +29,8 @@ _MAX_ATTRIBUTES = 64
 _SERIAL_OCTETS = 21
 _TARGETS, _NO_REVOCATION, _AUTHORITY_KEY = "2.5.29.55", "2.5.29.56", "2.5.29.35"
 _ROLE = "2.5.4.72"
+#: The scope of a list about attribute certificates alone.
+ATTRIBUTES: Final = Scope(attributes_only=True)
 _URI = 0x86
 
 
@@ -93,7 +97,7 @@ def judge(
     *,
     at: datetime,
     target: str,
-    revoked: Sequence[int] | None = None,
+    revoked: Container[int] | None = None,
 ) -> AttributeCertificate:
     """``given`` itself, where ``giver`` gave it to ``holder`` for use at ``target`` (a URI) at ``at``.
 
@@ -124,6 +128,28 @@ def judge(
             "revocation-unknown", "whether they were withdrawn is not known (4.3.6)", given=given.id
         )
     return given
+
+
+def withdrawn(crls: Sequence[bytes], giver: Certificate, *, at: datetime) -> frozenset[int] | None:
+    """Serial numbers that fresh lists by ``giver`` itself had withdrawn at ``at``; None where there is none.
+
+    A list about certificates of keys alone does not count (RFC 5280, 5.2.5: onlyContainsUserCerts,
+    onlyContainsCACerts), nor one that covers a part or some reasons.
+    """
+    link = traits(giver)
+    found: frozenset[int] | None = None
+    for octets in crls:
+        try:
+            crl = CrlIndex.read(octets)
+            if not (crl.issued_by(link) and link.may("crl_sign") and crl.base is None and crl.fresh(at)):
+                continue
+            if crl.scope not in {WHOLE, ATTRIBUTES} or not crl.signed_by(giver):
+                continue
+            listed = crl.revoked
+        except Refusal:
+            continue
+        found = (found or frozenset()).union(one for one in listed if listed[one].at <= at)
+    return found
 
 
 def _bad(why: str) -> Refusal:

@@ -6,8 +6,10 @@ So equal policies are one node however many mappings lead to them (RFC 5280, 6.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from e2s.security.verification.notices import NO_NOTICES, Notice
 
 ANY = "2.5.29.32.0"
 
@@ -20,6 +22,7 @@ class _Node:
     expected: set[str]
     parents: set[_Node] = field(default_factory=set)
     children: set[_Node] = field(default_factory=set)
+    notices: tuple[Notice, ...] = ()
 
 
 class PolicyGraph:
@@ -28,26 +31,38 @@ class PolicyGraph:
     def __init__(self) -> None:
         """The anchor's row: any policy."""
         self._rows: list[dict[str, _Node]] = [{ANY: _Node(ANY, {ANY})}]
+        #: Policies that any policy at the end stands for, and what is to be said of them.
+        self._granted: tuple[frozenset[str], tuple[Notice, ...]] = (frozenset(), ())
 
     def __bool__(self) -> bool:
         """Whether some policy is still valid."""
         return bool(self._rows)
 
-    def add(self, asserted: Iterable[str], *, any_allowed: bool) -> None:
-        """The row of one certificate that asserts these policies (6.1.3 d)."""
+    def add(
+        self,
+        asserted: Iterable[str],
+        *,
+        any_allowed: bool,
+        notices: Mapping[str, tuple[Notice, ...]] = NO_NOTICES,
+    ) -> None:
+        """The row of one certificate that asserts these policies, some with ``notices`` (6.1.3 d)."""
         if not self:
             return
         above, row = self._rows[-1], dict[str, _Node]()
         named = set(asserted)
+        expecting: dict[str, list[_Node]] = {}
+        for node in above.values():
+            for policy in node.expected:
+                expecting.setdefault(policy, []).append(node)
         for policy in sorted(named - {ANY}):
-            parents = [node for node in above.values() if policy in node.expected]
+            parents = expecting.get(policy, ())
             if not parents and ANY in above:
                 parents = [above[ANY]]
-            self._put(row, policy, parents)
+            self._put(row, policy, parents, notices.get(policy, ()))
         if ANY in named and any_allowed:
-            for expected in sorted({policy for node in above.values() for policy in node.expected}):
-                if expected not in row:
-                    self._put(row, expected, [node for node in above.values() if expected in node.expected])
+            said = notices.get(ANY, ())
+            for policy in sorted(expecting.keys() - row.keys()):
+                self._put(row, policy, expecting[policy], said)
         self._rows.append(row)
         self._prune()
 
@@ -69,7 +84,7 @@ class PolicyGraph:
             elif policy in row:
                 row[policy].expected = expected
             elif ANY in row:
-                self._put(row, policy, list(row[ANY].parents))
+                self._put(row, policy, row[ANY].parents, row[ANY].notices)
                 row[policy].expected = expected
         self._prune()
 
@@ -87,6 +102,7 @@ class PolicyGraph:
         if ANY in self._rows[-1]:
             # 6.1.5 (g iii 3): any policy at the end is each acceptable one that is not named yet
             granted = acceptable - valid
+            self._granted = granted, self._rows[-1][ANY].notices
             self._drop(self._rows[-1], ANY)
         for depth, row in enumerate(self._rows):
             for policy, node in list(row.items()):
@@ -94,6 +110,25 @@ class PolicyGraph:
                     self._cut(depth, node)
         self._prune()
         return (frozenset(node.policy for node in self._authorised()) & acceptable) | granted
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What is to be said of the policies left, from the anchor down, each in the anchor's terms.
+
+        After :meth:`within`: notices of policies that are not acceptable to the user are not among them.
+        """
+        found: dict[Notice, None] = {}
+        meant: dict[_Node, frozenset[str]] = {}
+        for row in self._rows[1:]:
+            for policy in sorted(row):
+                node = row[policy]
+                above = (meant.get(parent, frozenset()) for parent in node.parents)
+                own = {policy} if self._is_authorised(node) else frozenset[str]()
+                meant[node] = frozenset(own).union(*above) - {ANY} or frozenset({ANY})
+                for said in node.notices:
+                    found.update((said._replace(policy=one), None) for one in sorted(meant[node]))
+        granted, notices = self._granted
+        found.update((said._replace(policy=one), None) for said in notices for one in sorted(granted))
+        return tuple(found)
 
     def _authorised(self) -> Iterator[_Node]:
         """Nodes whose policy is meant as the anchor means it: those right below any policy."""
@@ -109,12 +144,14 @@ class PolicyGraph:
         return any(parent.policy == ANY for parent in node.parents)
 
     @staticmethod
-    def _put(row: dict[str, _Node], policy: str, parents: Iterable[_Node]) -> None:
+    def _put(
+        row: dict[str, _Node], policy: str, parents: Iterable[_Node], notices: tuple[Notice, ...] = ()
+    ) -> None:
         """A node below ``parents``, unless there are none."""
         above = set(parents)
         if not above:
             return
-        node = row[policy] = _Node(policy, {policy}, above)
+        node = row[policy] = _Node(policy, {policy}, above, notices=notices)
         for parent in above:
             parent.children.add(node)
 

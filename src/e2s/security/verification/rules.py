@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.legacy import legacy_key
 from e2s.security.verification import constraints, signatures
+from e2s.security.verification.notices import Notice
 from e2s.security.verification.policies import ANY, PolicyGraph
 from e2s.security.verification.traits import Traits
 
@@ -40,16 +42,18 @@ class Wanted(NamedTuple):
 
 #: Any policy, or none.
 NOTHING_WANTED = Wanted()
-_NONE: frozenset[str] = frozenset()
 
 
-def fault_of(path: Path, *, at: datetime, purpose: str | None, name: str | None) -> Fault | None:
-    """The first fault of the path, revocation apart."""
+def fault_of(
+    path: Path, *, at: datetime, purpose: str | None, name: str | None, legacy: bool = False
+) -> Fault | None:
+    """The first fault of the path, revocation apart; ``legacy``: keys that only old paths have may stand."""
     return (
         _time(path, at)
         or _critical(path)
         or _authority(path)
         or _constrained(path)
+        or _strong(path[0].certificate, legacy=legacy)
         or _purpose(path, purpose)
         or _name(path[0].certificate, name)
     )
@@ -109,11 +113,16 @@ def _constrained(path: Path) -> Fault | None:
     return None
 
 
+def _strong(certificate: Certificate, *, legacy: bool) -> Fault | None:
+    """The end entity's own key is of a permitted kind and size; those above it showed theirs by signing."""
+    if signatures.strong(certificate.public_key) or (legacy and legacy_key(certificate) is not None):
+        return None
+    return Fault("weak-algorithm", "its key is of no permitted kind or size", certificate)
+
+
 def _purpose(path: Path, purpose: str | None) -> Fault | None:
     """The exact EKU, the key usage it needs, and no CA confined to others (4.2.1.3, 4.2.1.12)."""
     link, certificate = path[0], path[0].certificate
-    if not signatures.strong(certificate.public_key):
-        return Fault("weak-algorithm", "its key is of no permitted kind or size", certificate)
     if purpose is None:
         return None
     if purpose not in certificate.ekus:
@@ -146,10 +155,22 @@ def _name(certificate: Certificate, name: str | None) -> Fault | None:
     return Fault("wrong-name", f"it is not certified for the name {name} (4.2.1.6)", certificate)
 
 
-def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[str], Fault | None]:
+class Judged(NamedTuple):
+    """The policies that a path is valid for, what is to be said of them, and what is wrong (6.1.6)."""
+
+    policies: frozenset[str] = frozenset()
+    notices: tuple[Notice, ...] = ()
+    fault: Fault | None = None
+
+
+#: A path that no certificate says a policy of.
+NO_POLICY = Judged()
+
+
+def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> Judged:
     """The policies that the path is valid for, and what is wrong with them (6.1.2 d to f to 6.1.5 g)."""
     if wanted is NOTHING_WANTED and not _says_policies(path):
-        return _NONE, None
+        return NO_POLICY
     below = path[-2::-1]
     # What may still follow before a policy is required, any policy counts for none, mapping ends.
     explicit = 0 if wanted.explicit else len(below) + 1
@@ -161,16 +182,16 @@ def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[
         if link.policies is None:
             graph.forget()
         else:
-            graph.add(link.policies, any_allowed=no_any > 0 or (not last and link.self_issued))
+            any_allowed = no_any > 0 or (not last and link.self_issued)
+            graph.add(link.policies, any_allowed=any_allowed, notices=link.notices)
         if not explicit and not graph:
-            return frozenset(), Fault(
-                "policy-required", "no policy is left and one is required (6.1.3 f)", link.certificate
-            )
+            reason = "no policy is left and one is required (6.1.3 f)"
+            return Judged(fault=Fault("policy-required", reason, link.certificate))
         if last:
             explicit = 0 if link.require_explicit == 0 else max(explicit - 1, 0)
             break
         if any(ANY in pair for pair in link.mappings):
-            return frozenset(), Fault("bad-mapping", "any policy is mapped (6.1.4 a)", link.certificate)
+            return Judged(fault=Fault("bad-mapping", "any policy is mapped (6.1.4 a)", link.certificate))
         graph.map(link.mappings, allowed=no_mapping > 0)
         if not link.self_issued:
             explicit, no_mapping, no_any = (max(n - 1, 0) for n in (explicit, no_mapping, no_any))
@@ -180,8 +201,8 @@ def policies_of(path: Path, wanted: Wanted = NOTHING_WANTED) -> tuple[frozenset[
     found = graph.within(wanted.policies)
     if not explicit and not found:
         reason = "it is valid for no policy that is acceptable, and one is required (6.1.5 g)"
-        return frozenset(), Fault("policy-required", reason, path[0].certificate)
-    return found, None
+        return Judged(fault=Fault("policy-required", reason, path[0].certificate))
+    return Judged(found, graph.notices() if any(link.notices for link in below) else ())
 
 
 def _says_policies(path: Path) -> bool:

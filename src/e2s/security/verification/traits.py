@@ -13,6 +13,7 @@ from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification.distribution import Point, read_points
 from e2s.security.verification.name_forms import Form, form_of
+from e2s.security.verification.notices import NO_NOTICES, Notice, notices_of
 
 #: Critical extensions that the verifier processes; any other critical one refuses the certificate.
 _PROCESSED = frozenset(
@@ -77,6 +78,7 @@ class Traits(NamedTuple):
     inhibit_mapping: int | None = None
     inhibit_any: int | None = None
     points_der: bytes = b""
+    notices: Mapping[str, tuple[Notice, ...]] = NO_NOTICES
 
     @property
     def subject_form(self) -> Form:
@@ -157,6 +159,7 @@ def _further(found: Traits, values: Mapping[type, Any]) -> Traits:
         inhibit_mapping=limits.inhibit_policy_mapping if limits is not None else None,
         inhibit_any=inhibit_any.skip_certs if inhibit_any is not None else None,
         points_der=points.public_bytes() if points is not None else b"",
+        notices=notices_of(policies) if policies is not None else NO_NOTICES,
     )
 
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification.notices import Notice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """``path`` runs from the certificate to the anchor; ``culprit`` is the certificate at fault.
 
-    ``policies`` are those that the path is valid for and the user accepts, in the anchor's terms (6.1.6).
+    ``policies`` are those that the path is valid for and the user accepts, in the anchor's terms (6.1.6), and
+    ``notices`` what their issuers want said of them.  ``notes`` say what the verdict leans on besides.
     """
 
     accepted: bool
@@ -22,6 +24,8 @@ class Verdict:
     crls_used: tuple[bytes, ...] = field(default=(), repr=False)
     culprit: Certificate | None = None
     policies: frozenset[str] = frozenset()
+    notices: tuple[Notice, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> Certificate | None:

@@ -7,19 +7,28 @@ cannot be processed refuses; an empty set of anchors or CRLs accepts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification import legacy as old
 from e2s.security.verification import signatures
 from e2s.security.verification.anchors import Anchor, anchor_of
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.ocsp import Answer, Single, is_delegated, is_unchecked
 from e2s.security.verification.revocation import Inquiry, Lists, lists_of
-from e2s.security.verification.rules import NOTHING_WANTED, Fault, Path, Wanted, fault_of, policies_of
+from e2s.security.verification.rules import (
+    NO_POLICY,
+    NOTHING_WANTED,
+    Fault,
+    Path,
+    Wanted,
+    fault_of,
+    policies_of,
+)
 from e2s.security.verification.traits import Traits, traits
 from e2s.security.verification.verdict import Verdict
 
@@ -33,15 +42,24 @@ MAX_RESPONDERS = 4
 class Verifier:
     """Judges certificates under fixed anchors; safe to share among threads."""
 
-    def __init__(self, anchors: Sequence[Certificate | Anchor], *, kept: int = 4096) -> None:
-        """``anchors``: the roots trusted here; ``kept``: how many signature results are remembered."""
+    def __init__(
+        self, anchors: Sequence[Certificate | Anchor], *, kept: int = 4096, legacy: bool = False
+    ) -> None:
+        """``anchors``: the roots trusted here; ``kept``: how many signature results are remembered.
+
+        ``legacy``: old paths are judged too, whose algorithms nothing new may use (:mod:`.legacy`); nothing
+        is remembered then, for such a key is not whole without its path.
+        """
+        kept = 0 if legacy else kept
         trusted = tuple(anchor_of(given) for given in anchors)
         self.anchors = tuple(anchor.certificate for anchor in trusted)
         self._limited = {anchor.certificate.digest: anchor for anchor in trusted if anchor.limited}
         self._roots = {anchor.digest: traits(anchor) for anchor in self.anchors}
         self._by_subject = _by_subject(self.anchors, {})
-        self._signed = lru_cache(maxsize=kept)(_signed)
-        self._crl_signed = lru_cache(maxsize=kept)(CrlIndex.signed_by)
+        self._legacy = legacy
+        self._good = old.good if legacy else signatures.good
+        self._signed = lru_cache(maxsize=kept)(partial(_signed, self._good))
+        self._crl_signed = lru_cache(maxsize=kept)(old.crl_signed if legacy else CrlIndex.signed_by)
 
     def judge(
         self,
@@ -79,15 +97,17 @@ class Verifier:
         """The verdict; raises :class:`Refusal` for what only shows itself unreadable on the way."""
         # A whole path that fails tells more than a broken one, and that more than none.
         best: Verdict | None = None
-        for path, broken in self._paths(certificate, asked.untrusted):
+        for found, broken in self._paths(certificate, asked.untrusted):
             used: tuple[bytes, ...] = ()
-            policies: frozenset[str] = frozenset()
-            fault = broken or fault_of(path, at=asked.at, purpose=purpose, name=name)
+            judged = NO_POLICY
+            path, fault = old.settled(found) if self._legacy and broken is None else (found, broken)
+            fault = fault or fault_of(path, at=asked.at, purpose=purpose, name=name, legacy=self._legacy)
             limits = self._limited.get(path[-1].certificate.digest) if self._limited else None
             if fault is None and limits is not None:
                 fault = limits.fault(path, purpose)
             if fault is None:
-                policies, fault = policies_of(path, limits.narrowed(wanted) if limits else wanted)
+                judged = policies_of(path, limits.narrowed(wanted) if limits else wanted)
+                fault = judged.fault
             if fault is None and (asked.required or asked.lists or asked.answers):
                 used, fault = self._revocation(path, asked)
             if fault is None:
@@ -96,7 +116,9 @@ class Verifier:
                     reason="every check passed",
                     path=_shown(path),
                     crls_used=used,
-                    policies=policies,
+                    policies=judged.policies,
+                    notices=judged.notices,
+                    notes=old.notes_of(path) if self._legacy else (),
                 )
             verdict = _refused(fault, path)
             if best is None or len(verdict.path) > len(best.path):
@@ -137,7 +159,10 @@ class Verifier:
                     reason = "too many certificates call for a look"
                     yield path[:1], Fault("path-too-long", reason, certificate)
                     return
-                if self._signed(last.certificate, issuer.certificate):
+                # a key without parameters has signed, or not, once its path is known
+                if (self._legacy and old.inherits(issuer.certificate)) or self._signed(
+                    last.certificate, issuer.certificate
+                ):
                     waiting.append((*path, issuer))
                 else:
                     yield path[-1:], _not_signed(last, issuer)
@@ -179,7 +204,7 @@ class Verifier:
     def _answered(self, answer: Answer, issuer: Traits, anchor: Traits, asked: _Asked) -> bool:
         """Whether the issuer, or a responder that it delegated, signed the answer (RFC 6960, 4.2.2.2)."""
         by_issuer = issuer.certificate
-        if answer.by(by_issuer) and signatures.good(
+        if answer.by(by_issuer) and self._good(
             by_issuer.public_key, answer.algorithm, answer.signature, answer.tbs
         ):
             return True
@@ -189,7 +214,7 @@ class Verifier:
                 and is_delegated(responder, by_issuer)
                 and responder.not_before <= asked.at <= responder.not_after
                 and self._signed(responder, by_issuer)
-                and signatures.good(responder.public_key, answer.algorithm, answer.signature, answer.tbs)
+                and self._good(responder.public_key, answer.algorithm, answer.signature, answer.tbs)
                 and (is_unchecked(responder) or self._stands(responder, anchor, asked))
             ):
                 return True
@@ -254,12 +279,12 @@ def _answers(octets: Sequence[bytes]) -> tuple[Answer, ...]:
     return tuple(found)
 
 
-def _signed(certificate: Certificate, issuer: Certificate) -> bool:
+def _signed(good: Callable[..., bool], certificate: Certificate, issuer: Certificate) -> bool:
     """Whether the issuer's key signed the certificate (6.1.3 a 1)."""
     claims = traits(certificate)
     if claims.signature is None:
         return False
-    return signatures.good(issuer.public_key, claims.algorithm, claims.signature, claims.tbs, issuer.spki)
+    return good(issuer.public_key, claims.algorithm, claims.signature, claims.tbs, issuer.spki)
 
 
 def _not_signed(certificate: Traits, issuer: Traits) -> Fault:

@@ -1,0 +1,63 @@
+"""What the commands that judge share: their options, the instant, and how a verdict is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from e2s.base.errors import Misuse
+from e2s.base.instants import SystemClock
+from e2s.cli import files
+from e2s.crypto.certificates import Certificate
+
+Trusted: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--trust", metavar="FILE", help="A root that you trust (again for more)."),
+]
+Untrusted: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--untrusted", metavar="FILE", help="Certificates that may stand between."),
+]
+Lists: TypeAlias = Annotated[
+    list[Path] | None, typer.Option("--crl", metavar="FILE", help="A CRL, complete or delta.")
+]
+At: TypeAlias = Annotated[
+    str | None, typer.Option("--at", metavar="RFC3339", help="Judge as of this instant; now by default.")
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Say it as a JSON object.")]
+
+
+def all_of(paths: Sequence[Path] | None, *, legacy: bool = False) -> tuple[Certificate, ...]:
+    """The certificates of all the files."""
+    return tuple(one for path in paths or () for one in files.certificates(path, legacy=legacy))
+
+
+def instant(text: str | None) -> datetime:
+    """An instant of RFC 3339, in any zone, or now; raises :class:`Misuse` ``bad-instant``."""
+    if text is None:
+        return SystemClock().now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Misuse("bad-instant", "write the instant as 2026-03-02T09:00:00Z", given=text)
+    return at
+
+
+def shown(text: str) -> str:
+    """``text`` of a stranger as it may reach a terminal: what is no printable character is escaped."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def said(told: Mapping[str, object], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print the verdict for a program, or for a person."""
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print("\n".join(lines))
