@@ -1,0 +1,220 @@
+"""All that certificates of one issuer and profile share is encoded once; what differs is put in between.
+
+Serial, validity, subject, key, alternative names and the list of its shard differ.  The first certificate of
+a template is linted whole before it is signed, and so is every CA's; of the others, what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha1
+from typing import Final
+
+from e2s.base.errors import Misuse, Refusal
+from e2s.base.instants import DELTA
+from e2s.crypto import der
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.kinds import kind_of
+from e2s.crypto.suites import SignatureSuite
+from e2s.security.pki import extensions, lint
+from e2s.security.pki.names import alternative_name
+from e2s.security.pki.places import Places
+from e2s.security.pki.profile import Use
+from e2s.security.pki.wish import Wish
+from e2s.security.verification.fetching import certificate_path, crl_path
+
+#: A certificate counts from a little before its making: no party's clock is exact.
+BACKDATED: Final = 2 * DELTA
+_VERSION: Final = b"\xa0\x03\x02\x01\x02"
+_KEY_ID: Final = extensions.subject_key_id(bytes(20))[:-20]
+_EMPTY: Final = b"\x30\x00"
+_MAX_TEMPLATES: Final = 256
+#: Keys that transport or encapsulate a content key (RFC 8813, RFC 9935, 5); the others agree on one.
+_TRANSPORTS: Final = frozenset({"rsa", "ml-kem-768", "ml-kem-1024"})
+
+
+class Template:
+    """The octets that certificates of one issuer (None: themselves), profile and kind of key share."""
+
+    __slots__ = ("_after", "_before", "_head", "_kept", "_key", "_latest", "_span", "_tails", "_whole")
+
+    def __init__(self, wish: Wish, issuer: Certificate | None, suite: SignatureSuite, places: Places) -> None:
+        """For wishes like ``wish``: see :func:`template_of`."""
+        self._kept = (wish.profile, wish.limits, issuer, suite, places)
+        name = wish.subject_der if issuer is None else issuer.slices.subject
+        if name == _EMPTY:
+            raise Misuse("bad-issuer", "an issuer has a subject")
+        self._head = suite.signature_algorithm + name
+        self._key = _prefix(wish.spki)
+        self._latest = issuer.not_after if issuer is not None else None
+        self._before = _before(wish)
+        self._after = _after(wish, issuer, places)
+        self._tails: dict[int | None, bytes] = {}
+        self._span: tuple[datetime, datetime | None, bytes] | None = None
+        self._whole = wish.profile.is_ca
+
+    def tbs(self, wish: Wish, serial: int, at: datetime) -> bytes:
+        """The linted TBSCertificate (RFC 5280, 4.1); raises :class:`Refusal` ``lint-...``."""
+        profile, _limits, issuer, _suite, places = self._kept
+        spki, prefix = wish.spki, self._key
+        if not spki.startswith(prefix):
+            raise Refusal("lint-key", "the key is not encoded like those of its kind (RFC 5280, 4.1.2.7)")
+        subject, names = wish.subject_der, wish.names
+        shard = places.shard(serial)
+        tail = self._tails.get(shard)
+        linted = tail is not None and not self._whole
+        if tail is None:
+            tail = _tail(issuer, places, shard)
+        said = b""
+        if names:
+            said = extensions.alternative_names(
+                [alternative_name(name) for name in names], critical=subject == _EMPTY
+            )
+        more = extensions.pan_commit(wish.pan_commit) if wish.pan_commit is not None else b""
+        key_id = sha1(spki[len(prefix) :], usedforsecurity=False).digest()
+        whole = b"".join((self._before, _KEY_ID, key_id, said, self._after, more, tail))
+        number = der.integer(serial)
+        made = der.sequence(
+            _VERSION,
+            number,
+            self._head,
+            self._validity(wish, at),
+            subject,
+            spki,
+            der.tlv(0xA3, der.tlv(der.SEQUENCE, whole)),
+        )
+        if linted:
+            lint.check_parts(number, subject, said)
+        else:
+            lint.check(made, profile, issuer)
+            self._tails[shard] = tail
+        return made
+
+    def _validity(self, wish: Wish, at: datetime) -> bytes:
+        """The Validity; the last one is remembered, as many are certified in a second."""
+        span, until = self._span, wish.not_after
+        if span is not None and span[0] == at and span[1] == until:
+            return span[2]
+        latest = until or at + wish.profile.lifetime
+        if self._latest is not None:
+            latest = min(latest, self._latest)
+        if latest < at:
+            raise Refusal("lint-validity", "the certificate would be over before it begins (4.1.2.5)")
+        octets = der.sequence(der.time(at - BACKDATED), der.time(latest))
+        self._span = (at, until, octets)
+        return octets
+
+
+_TEMPLATES: dict[tuple[object, ...], Template] = {}
+
+
+def template_of(wish: Wish, issuer: Certificate | None, suite: SignatureSuite, places: Places) -> Template:
+    """The template for such wishes, found by what is the same object; it holds all that it is found by."""
+    profile, spki = wish.profile, wish.spki
+    # a CA's own names are part of what it is confined to
+    own = wish.subject_der if profile.is_ca else b""
+    found_by = (
+        id(issuer),
+        id(suite),
+        id(profile),
+        id(places),
+        id(wish.limits),
+        wish.confidence,
+        len(spki),
+        spki[:24],
+        own,
+    )
+    template = _TEMPLATES.get(found_by)
+    if template is None:
+        if len(_TEMPLATES) >= _MAX_TEMPLATES:
+            _TEMPLATES.clear()
+        template = _TEMPLATES[found_by] = Template(wish, issuer, suite, places)
+    return template
+
+
+def _prefix(spki: bytes) -> bytes:
+    """A SubjectPublicKeyInfo up to the octets of the key."""
+    reader = der.Reader(spki).enter()
+    reader.span(der.SEQUENCE)
+    key = reader.content(der.BIT_STRING)
+    return spki[: len(spki) - len(key) + 1]
+
+
+def _before(wish: Wish) -> bytes:
+    """The extensions before the key's identifier."""
+    limits = wish.confines
+    ca = wish.profile.is_ca
+    basic = extensions.basic_constraints(ca=ca, path_length=limits.path_length)
+    return basic + extensions.key_usage(_usage(wish))
+
+
+def _usage(wish: Wish) -> int:
+    """The bits of the key usage (4.2.1.3) that the profile's use is of this kind of key."""
+    use = wish.profile.use
+    if use is Use.CERTIFY:
+        return extensions.KEY_CERT_SIGN | extensions.CRL_SIGN
+    if use is Use.SIGN:
+        return extensions.DIGITAL_SIGNATURE | extensions.CONTENT_COMMITMENT
+    if use is Use.AUTHENTICATE:
+        return extensions.DIGITAL_SIGNATURE
+    transports = kind_of(wish.public_key.__class__) in _TRANSPORTS
+    return extensions.KEY_ENCIPHERMENT if transports else extensions.KEY_AGREEMENT
+
+
+def _after(wish: Wish, issuer: Certificate | None, places: Places) -> bytes:
+    """The extensions after the alternative names."""
+    profile, parts = wish.profile, []
+    if profile.ekus:
+        parts.append(extensions.extended_key_usage(profile.ekus, critical=profile.critical_ekus))
+    if profile.ocsp_nocheck:
+        parts.append(extensions.ocsp_nocheck())
+    # an anchor's policies are those that its user trusts it for (6.1.1)
+    if wish.policies and issuer is not None:
+        parts.append(extensions.policies(wish.policies, places.cps))
+    if profile.is_ca:
+        parts.extend(_confining(wish))
+    if issuer is not None:
+        if issuer.key_id is None:
+            raise Misuse("bad-issuer", "an issuer has a key identifier (RFC 5280, 4.2.1.2)")
+        parts.append(extensions.authority_key_id(issuer.key_id))
+        where = places.base and places.base + certificate_path(issuer.digest)
+        # nobody asks a responder about the responder itself
+        ocsp = "" if profile.ocsp_nocheck else places.ocsp
+        if ocsp or where:
+            parts.append(extensions.authority_info(ocsp=ocsp, issuer=where))
+    return b"".join(parts)
+
+
+def _confining(wish: Wish) -> Iterator[bytes]:
+    """What confines a CA, beside its path length and policies."""
+    limits = wish.confines
+    permitted, excluded = extensions.subtrees(limits.permitted), extensions.subtrees(limits.excluded)
+    if wish.profile.confined:
+        permitted.insert(0, _own_subtree(wish.subject_der))
+    if permitted or excluded:
+        yield extensions.name_constraints(permitted, excluded)
+    if limits.mappings:
+        yield extensions.policy_mappings(limits.mappings)
+    if limits.require_explicit is not None or limits.inhibit_mapping is not None:
+        yield extensions.policy_constraints(limits.require_explicit, limits.inhibit_mapping)
+    if limits.inhibit_any is not None:
+        yield extensions.inhibit_any(limits.inhibit_any)
+
+
+def _tail(issuer: Certificate | None, places: Places, shard: int | None) -> bytes:
+    """Where the lists are that the certificate may stand on."""
+    if issuer is None or not places.base:
+        return b""
+    points = extensions.crl_point(places.base + crl_path(issuer, shard))
+    if places.deltas:
+        points += extensions.crl_point(places.base + crl_path(issuer, shard, delta=True), freshest=True)
+    return points
+
+
+def _own_subtree(subject: bytes) -> bytes:
+    """Only subjects of the CA's own community and party."""
+    rdns = der.Reader(subject).enter().elements(der.SET, 64)[:2]
+    if len(rdns) < 2:
+        raise Misuse("bad-name", "a confined CA belongs to a party of a community")
+    return der.tlv(0xA4, der.sequence(*rdns))
