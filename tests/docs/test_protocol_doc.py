@@ -80,7 +80,7 @@ def test_every_act_of_a_bundle_is_described(tables: ModuleType) -> None:
 
 
 def test_every_role_has_its_key(tables: ModuleType) -> None:
-    numbers = {int(number) for number in re.findall(r"(?m)^\| (?:Ba|[A-Z]) \|[^|]+\| (\d) \|", TEXT)}
+    numbers = {int(number) for number in re.findall(r"(?m)^\| (?:Ba|[A-Z]) \|[^|]+\| (\d+) \|", TEXT)}
     assert numbers == set(oids.ROLES.values())
     assert oids.ARC in TEXT
 
