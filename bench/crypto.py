@@ -140,7 +140,7 @@ class _Authority:
         """An end entity's certificate."""
         return self._certificate(name, "operating", key, self.keys[0], ca=False)
 
-    def crls(self) -> tuple[bytes, ...]:
+    def crls(self, *_certificates: Certificate) -> tuple[bytes, ...]:
         """The lists of the three CAs."""
         return tuple(
             x509.CertificateRevocationListBuilder()

@@ -19,7 +19,8 @@ from e2s.community.home import CommunityHome
 from e2s.community.processes import process_of
 from e2s.network.sessions.client import HttpExchange
 from e2s.security.timestamping.client import StampClient, check_stamp
-from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.services import ClientServices
+from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 from e2s.server.audit import store
 from e2s.server.audit.chain import Whole
@@ -105,7 +106,7 @@ def test_events_reach_the_log_and_stamps_are_proven(tmp_path):
             for label in ("root", "ca")
         ]
         clock = SystemClock()
-        trust = Trust(Verifier(whole.anchors()), FetchedCrls(exchange, issuers, clock))
+        trust = Trust(Verifier(whole.anchors()), ClientServices(exchange, issuers, clock))
         origins = [community.component("stamps").origin]
         client = StampClient(
             exchange=exchange, authorities=origins, trust=trust, clock=clock, random=os.urandom

@@ -152,7 +152,7 @@ class LiveCrls:
         self._key: tuple[object, ...] = ()
         self._crls: tuple[bytes, ...] = ()
 
-    def crls(self) -> Sequence[bytes]:
+    def crls(self, *_certificates: Certificate) -> Sequence[bytes]:
         pki, now = self._pki, self._clock.now()
         day = int(now.timestamp()) // 43_200
         key = (day, pki.root_ca.number, pki.operating_ca.number, pki.bank_ca.number)

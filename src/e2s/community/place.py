@@ -19,7 +19,8 @@ from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.services import ClientServices
+from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 
 
@@ -96,7 +97,7 @@ class Place:
 
     def trust(self) -> Trust:
         """The community's root as anchor, revocation from the repositories."""
-        source = FetchedCrls(self.exchange, self.authorities(), self.clock)
+        source = ClientServices(self.exchange, self.authorities(), self.clock)
         return Trust(Verifier(self.whole.anchors()), source)
 
 

@@ -36,7 +36,8 @@ from e2s.crypto.suites import load_policy
 from e2s.network.sessions.client import HttpExchange
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.verification.trust import FetchedCrls, Trust
+from e2s.security.verification.services import ClientServices
+from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 
 WALLET_FILE = "wallet.toml"
@@ -276,7 +277,7 @@ def _world(settings: Settings, edges: Edges) -> tuple[Exchange, Trust]:
         (settings.text("origin", None, table), settings.certificates("issuer", table)[0])
         for table in settings.tables("revocation")
     ]
-    return exchange, Trust(Verifier(anchors), FetchedCrls(exchange, lists, edges.clock))
+    return exchange, Trust(Verifier(anchors), ClientServices(exchange, lists, edges.clock))
 
 
 def toml(values: dict[str, Any]) -> str:

@@ -24,7 +24,8 @@ _FILES = re.compile(
     r"/(?:(crl)/([0-9a-f]{64}(?:-[0-9]{1,5})?(?:-delta)?\.crl)|(certs)/([0-9a-f]{64}\.cer)|(anchor\.pem))",
     re.ASCII,
 )
-_KINDS: Final = {
+#: What each kind of file is (RFC 2585, 4; RFC 8555, 9.1).
+KINDS: Final = {
     ".crl": "application/pkix-crl",
     ".cer": "application/pkix-cert",
     ".pem": "application/pem-certificate-chain",
@@ -70,7 +71,10 @@ class Repository:
         return self.folder / path[1:]
 
     def handle(self, request: Request) -> Response:
-        """GET or HEAD of one file, whole, or 304 where the asker's is the same (RFC 9110, 13.2)."""
+        """GET or HEAD of one file, whole, or 304 where the asker's is the same (RFC 9110, 13.2).
+
+        The answer to HEAD has the body whose length is told; a server does not send it.
+        """
         match = _FILES.fullmatch(request.path.split("?", 1)[0])
         if request.method not in {"GET", "HEAD"}:
             return Response(405, b"", {"allow": "GET, HEAD"})
@@ -133,7 +137,7 @@ def _headers(suffix: str, stat: os.stat_result) -> dict[str, str]:
     """Entity tag and instant of the file: a replaced file is another one, whatever its contents."""
     changed = datetime.fromtimestamp(int(stat.st_mtime), UTC)
     return {
-        "content-type": _KINDS[suffix],
+        "content-type": KINDS[suffix],
         "cache-control": _CACHING[suffix],
         "etag": f'"{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}"',
         "last-modified": email.utils.format_datetime(changed, usegmt=True),

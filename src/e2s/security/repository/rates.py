@@ -24,9 +24,9 @@ _IPV6_PREFIX: Final = 64
 class Rates:
     """Requests a second of ``each`` address and in ``total``; ``burst`` times as many at once."""
 
-    each: float = 50.0
-    total: float = 1000.0
-    burst: float = 4.0
+    each: float = 200.0
+    total: float = 2000.0
+    burst: float = 5.0
     addresses: int = 4096
 
 

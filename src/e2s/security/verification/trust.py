@@ -7,28 +7,24 @@ use (protocol, section 1).  What cannot be established is refused, an unreachabl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from threading import Lock
+from datetime import datetime
 from typing import Protocol
 
-from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Exchange
-from e2s.base.instants import Clock
+from e2s.base.errors import Refusal
 from e2s.crypto.acts import Act, check_act_signature
 from e2s.crypto.certificates import Certificate
-from e2s.security.verification.crls import CrlIndex
-from e2s.security.verification.fetching import fetch_crl
 from e2s.security.verification.verdict import Verdict
 from e2s.security.verification.verifier import Verifier
-
-_SOON = timedelta(seconds=1)
 
 
 class CrlSource(Protocol):
     """Port: gives the CRLs known now."""
 
-    def crls(self) -> Sequence[bytes]:
-        """DER CRLs, possibly stale: the verifier decides about freshness."""
+    def crls(self, *certificates: Certificate) -> Sequence[bytes]:
+        """DER CRLs, possibly stale: the verifier decides about freshness.
+
+        ``certificates`` are those to be judged: lists that they name may be wanted.
+        """
 
 
 class HeldCrls:
@@ -42,66 +38,9 @@ class HeldCrls:
         """Hold these instead."""
         self._crls = tuple(crls)
 
-    def crls(self) -> Sequence[bytes]:
+    def crls(self, *certificates: Certificate) -> Sequence[bytes]:  # noqa: ARG002 - nothing is fetched
         """The CRLs held."""
         return self._crls
-
-
-class FetchedCrls:
-    """CRLs fetched from repositories, at most every so often; an older one serves until its nextUpdate.
-
-    When a repository cannot be reached the last list stays, and past its nextUpdate the verifier
-    refuses: failure is closed.  So a list of which there is none yet is asked for again after a second, then
-    after twice as long each time: one lost answer does not stop a component.  A list is never replaced by
-    an older one.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        issuers: Sequence[tuple[str, Certificate]],
-        clock: Clock,
-        *,
-        every: timedelta = timedelta(seconds=60),
-    ) -> None:
-        """``issuers``: the repository's origin and the CA's certificate, for each CA."""
-        self._exchange = exchange
-        self._issuers = tuple(issuers)
-        self._clock = clock
-        self._every = every
-        self._lock = Lock()
-        self._held: dict[bytes, bytes] = {}
-        self._asked: datetime | None = None
-        self._wait = every
-        self._lacking: list[tuple[str, Certificate]] = []
-        self._patience = _SOON
-
-    def crls(self) -> Sequence[bytes]:
-        """The newest lists known, fetched again when the last fetch is older than ``every``."""
-        with self._lock:
-            now = self._clock.now()
-            if self._asked is None or not timedelta(0) <= now - self._asked < self._wait:
-                self._asked = now
-                for origin, issuer in self._lacking if self._wait < self._every else self._issuers:
-                    self._fetch(origin, issuer)
-                held = self._held.keys()
-                self._lacking = [one for one in self._issuers if one[1].digest not in held]
-                self._wait = min(self._every, self._patience) if self._lacking else self._every
-                self._patience = 2 * self._wait if self._lacking else _SOON
-            return tuple(self._held.values())
-
-    def _fetch(self, origin: str, issuer: Certificate) -> None:
-        """Take the issuer's list unless it is older than the one held, or no good at all."""
-        try:
-            der = fetch_crl(self._exchange, origin, issuer)
-            fetched = CrlIndex.read(der)
-            if not fetched.names(issuer) or not fetched.signed_by(issuer):
-                return
-        except E2SError:
-            return
-        held = self._held.get(issuer.digest)
-        if held is None or not CrlIndex.read(held).later_than(fetched):
-            self._held[issuer.digest] = der
 
 
 class Trust:
@@ -122,7 +61,7 @@ class Trust:
         at: datetime,
     ) -> Verdict:
         """The accepted verdict; raises :class:`Refusal` of the verifier's rule otherwise."""
-        crls = self.source.crls()
+        crls = self.source.crls(certificate, *untrusted)
         return self.verifier.judge(
             certificate, untrusted, crls, at=at, purpose=purpose, name=name
         ).or_refuse()
