@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import cast
+from typing import Any, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
@@ -19,6 +19,7 @@ from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
 from e2s.crypto.openers import check_pair
+from e2s.crypto.private_info import key_of
 from e2s.crypto.suites import (
     MAX_RSA_BITS,
     SignatureSuite,
@@ -30,6 +31,7 @@ from e2s.crypto.suites import (
 _MAX_KEY_BYTES = 64 * 1024
 _MAX_EXPONENT_BITS = 64
 _RSA_BLOCK = re.compile(rb"-----BEGIN (?:RSA )?PRIVATE KEY-----([^-]*+)-----END", re.ASCII)
+_PLAIN_BLOCK = re.compile(rb"-----BEGIN PRIVATE KEY-----([^-]*+)-----END PRIVATE KEY-----", re.ASCII)
 _AFTER_HEADERS = re.compile(rb"\n[ \t]*\r?\n")
 
 
@@ -70,12 +72,16 @@ def spki_of(key: PublicKey) -> bytes:
 
 
 def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
-    """Read a PEM private key of any suite; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``."""
+    """Read a PEM private key of any suite; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``.
+
+    A seed may have the expanded key beside it, an Edwards key its public key and attributes, where the file
+    is not sealed (:mod:`e2s.crypto.private_info`).
+    """
     if len(pem) > _MAX_KEY_BYTES:
         raise Refusal("bad-key", "the key file is larger than may be read", size=len(pem))
     _check_numbers(pem)
     try:
-        key = load_pem_private_key(pem, passphrase)
+        key = (None if passphrase else _own(pem)) or load_pem_private_key(pem, passphrase)
     except TypeError as error:
         raise Refusal("bad-key", "the key file needs a pass phrase, or has none and one was given") from error
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -86,6 +92,23 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     if not sealing_suites_of(known):
         signature_suite_of(known)
     return known
+
+
+def _own(pem: bytes) -> Any:
+    """The key where it is of a kind whose files are read here, in more forms than the library knows."""
+    block = _PLAIN_BLOCK.search(pem)
+    try:
+        return (
+            key_of(base64.b64decode(block.group(1).translate(None, b"\r\n"), validate=True))
+            if block
+            else None
+        )
+    except ValueError:
+        return None  # no base64: the library says so
+    except Refusal as refusal:
+        if refusal.rule == "bad-key":
+            raise
+        raise Refusal("bad-key", "the file is no private key that can be read") from refusal
 
 
 def _check_numbers(pem: bytes) -> None:
