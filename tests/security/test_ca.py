@@ -305,7 +305,8 @@ def test_kill_between_signature_and_record(centre, monkeypatch):
         with pytest.raises(Killed):
             issue(centre.operating)
     with centre.operating.database.reading() as connection:
-        (serial,) = store.unfinished(connection)
+        (intent,) = store.intents(connection)
+        serial = int.from_bytes(intent.serial, "big")
     again = centre.reopen()
     assert CrlIndex.read(again.current_crl()).revoked[serial].reason == "cessationOfOperation"
 

@@ -8,6 +8,7 @@ autocommit and the begin event says ``BEGIN IMMEDIATE``.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -30,7 +31,10 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, tables: sa.MetaData) -> Database:
-        """Open (and lay out, if new) the database file at ``path``; its mode is 0600."""
+        """Open (and lay out, if new) the database file at ``path``; its mode is 0600.
+
+        ``tables.info["pragmas"]`` may name what a large database wants of SQLite beyond its own defaults.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         engine = sa.create_engine(
@@ -40,7 +44,7 @@ class Database:
             pool_reset_on_return=None,  # every transaction ends in the block that began it
             connect_args={"check_same_thread": False, "timeout": 30},
         )
-        event.listen(engine, "connect", _configure)
+        event.listen(engine, "connect", _configuring(tables.info.get("pragmas", ())))
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             tables.create_all(connection)
@@ -137,8 +141,14 @@ def driver_of(connection: sa.Connection) -> sqlite3.Connection:
     return driver
 
 
-def _configure(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _configuring(more: Iterable[str]) -> Callable[[object, object], None]:
+    """What each connection is told as it is made: durable by WAL and FULL, and ``more``."""
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", *more)
+
+    def configure(connection: object, _record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return configure

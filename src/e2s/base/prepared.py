@@ -7,7 +7,7 @@ those that SQLite knows, text, octets and integers; a switch is read as 0 or 1.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any, TypeAlias
 
@@ -55,6 +55,10 @@ class Prepared:
         sql, fixed = self._rendered
         return driver_of(connection).execute(sql, {**fixed, **values})
 
+    def cursor(self, connection: sa.Connection, values: Mapping[str, object]) -> sqlite3.Cursor:
+        """The rows as plain tuples, for who reads so many that they are not to be held at once."""
+        return self._run(connection, values)
+
     def rows(self, connection: sa.Connection, **values: object) -> list[sa.Row[Any]]:
         """Every row."""
         found: IteratorResult[Any] = IteratorResult(self._shape, self._run(connection, values))
@@ -78,6 +82,12 @@ class Prepared:
         """Write; how many rows were written."""
         return self._run(connection, values).rowcount
 
+    def run_all(self, connection: sa.Connection, rows: Iterable[Mapping[str, object]]) -> int:
+        """Write once for each of ``rows``; how many rows were written."""
+        sql, fixed = self._rendered
+        given_rows = ({**fixed, **row} for row in rows) if fixed else rows
+        return driver_of(connection).executemany(sql, given_rows).rowcount
+
     def added(self, connection: sa.Connection, values: Mapping[str, object]) -> int:
         """Insert; the number of the row that was inserted."""
         return self._run(connection, values).lastrowid or 0
@@ -86,6 +96,12 @@ class Prepared:
 def add(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> int:
     """Insert a row of these values; its number."""
     return _insert(table, tuple(values)).added(connection, values)
+
+
+def add_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows that all have the same columns."""
+    if rows:
+        _insert(table, tuple(rows[0])).run_all(connection, rows)
 
 
 @cache

@@ -7,45 +7,35 @@ it exists anywhere, it is good for nothing.  The root works the same way, in its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
 
 from cryptography import x509
 
 from e2s.base.database import Database
-from e2s.base.errors import Fact, Misuse, Refusal
-from e2s.base.events import Event
+from e2s.base.errors import E2SError, Misuse
 from e2s.base.instants import Clock
-from e2s.base.outbox import Outbox
-from e2s.base.rights import Authoriser, Refused
-from e2s.crypto.certificates import Certificate, serial_number
+from e2s.base.rights import Authoriser
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
-from e2s.security.pki import store
-from e2s.security.pki.certify import Wish, certify, read_request
-from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, Profile, profile
-from e2s.security.status.lists import reason_flag, revocation_list
+from e2s.security.pki import issuing, store, withdrawing
+from e2s.security.pki.certify import Wish
+from e2s.security.pki.feed import Change, Kind, Listed
+from e2s.security.pki.listing import Lists
+from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Rights
+from e2s.security.pki.orders import Order
+from e2s.security.pki.places import NOWHERE, Places
 
-#: A new list is made when half of the last one's time is over, or at once after a revocation.
-_RENEWAL = 2
+__all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rights:
-    """The rights at a CA, by name; the context of each is the CA's component name."""
-
-    certify: str = "ca.certify"
-    revoke: str = "ca.revoke"
-    register: str = "ra.register"
-    approve: str = "ra.approve"
+#: Changes that are told at once.
+MOST_CHANGES = 1000
 
 
-RIGHTS = Rights()
-
-
-class Authority:
+class Authority(Office):
     """One CA: a key behind a signer, a register, and the rights of its officers."""
 
     def __init__(
@@ -58,27 +48,24 @@ class Authority:
         clock: Clock,
         random: Callable[[int], bytes],
         authoriser: Authoriser,
+        places: Places = NOWHERE,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
-        """``database`` has :data:`store.TABLES`; ``kind`` is the CA's own profile (``root``...)."""
-        self.profile = profile(kind)
-        if not self.profile.is_ca:
-            raise Misuse("not-a-ca", "this profile certifies nobody", profile=kind)
-        self._signer: Signer | None = signer
-        self.certificate = signer.certificate
-        self.database = database
-        self.outbox = Outbox(store.OUTBOX)
-        self.component = component
-        self._clock = clock
-        self._random = random
-        self._authoriser = authoriser
-        self._void_unfinished()
-
-    @property
-    def signer(self) -> Signer:
-        """The CA's key, until :meth:`close`; raises :class:`Refusal` ``ca-closed``."""
-        if self._signer is None:
-            raise Refusal("ca-closed", "this CA was closed", ca=self.component)
-        return self._signer
+        """As :class:`Office`; what the last process could not finish is voided."""
+        super().__init__(
+            signer,
+            database,
+            kind=kind,
+            component=component,
+            clock=clock,
+            random=random,
+            authoriser=authoriser,
+            places=places,
+            lifetimes=lifetimes,
+        )
+        with self.database.transaction() as connection:
+            issuing.void(self, connection)
+        self._lists = Lists(self)
 
     def issue(
         self,
@@ -90,127 +77,111 @@ class Authority:
         pan_commit: bytes | None = None,
         not_after: datetime | None = None,
         subject: x509.Name | None = None,
+        confidence: str | None = None,
+        case: str = "",
     ) -> Certificate:
         """Certify ``key`` (a public key, or a PKCS #10 request) for profile ``kind`` under ``names``.
 
         Raises :class:`Refusal` ``not-authorised``, ``wrong-profile``, ``foreign-name``, ``key-reused``, and
         for a bad request.
         """
-        wanted = profile(kind)
-        public_key = read_request(key) if isinstance(key, bytes) else key
-        self._authorise(officer, RIGHTS.certify, profile=kind, name=names[0] if names else "")
-        self._check_wish(wanted, names)
-        wish = Wish(
-            profile=wanted,
+        order = Order(
+            profile=kind,
+            key=key,
             names=tuple(names),
-            public_key=public_key,
+            officer=officer,
             pan_commit=pan_commit,
             not_after=not_after,
             subject=subject,
+            confidence=confidence,
+            case=case,
         )
-        signer, at, serial = self.signer, self._clock.now(), serial_number(self._random)
-        spki = spki_of(public_key)
-        with self.database.transaction() as connection:
-            others = store.uses_of_key(connection, spki) - {wanted.use.value}
-            if others:
-                raise Refusal("key-reused", "a key serves one use, and this one already has another")
-            name = names[0] if names else ""
-            use = wanted.use.value
-            store.intend(connection, serial, profile=kind, use=use, name=name, spki=spki, at=at)
-        certificate = certify(wish, signer, serial=serial, at=at)
-        with self.database.transaction() as connection:
-            store.issued(connection, certificate)
-            facts = {"serial": f"{serial:x}", "profile": kind, "name": name, "officer": officer}
-            facts["certificate"] = certificate.id
-            self._event(connection, "certificate.issued", at, facts)
-        return certificate
+        return _good(self.issue_all((order,))[0])
 
-    def revoke(self, serial: int, reason: str, *, officer: str) -> None:
+    def issue_all(self, orders: Sequence[Order]) -> list[Certificate | E2SError]:
+        """Carry out orders in one group: for each its certificate, or why there is none.
+
+        Raises :class:`Unreachable` ``disk-full`` where nothing can be kept; nothing is issued then.
+        """
+        return [_read(one) for one in self.issue_ders(orders)]
+
+    def issue_ders(self, orders: Sequence[Order]) -> list[bytes | E2SError]:
+        """The same, each certificate as its DER."""
+        return issuing.issue_group(self, orders)
+
+    def issue_wish(self, wish: Wish, *, officer: str, case: str = "") -> Certificate:
+        """Certify what the officer wishes, beyond what this CA issues to everybody: cross-certificates, say.
+
+        Raises :class:`Refusal` ``not-authorised`` or ``key-reused``.
+        """
+        name = wish.names[0] if wish.names else ""
+        self.authorise(officer, RIGHTS.certify, profile=wish.profile.name, name=name)
+        spki = sha256(spki_of(wish.public_key)).digest()
+        wanted = issuing.Wanted(wish=wish, spki=spki, officer=officer, case=case)
+        return _good(_read(issuing.issue_wanted(self, (wanted,))[0]))
+
+    def revoke(self, serial: int, reason: str, *, officer: str, invalidity: datetime | None = None) -> None:
         """Revoke for good, from now on; repeating it changes nothing.
 
-        Raises :class:`Refusal` ``not-authorised`` or ``no-such-certificate``.
+        ``invalidity``: since when the key may be lost (RFC 5280, 5.3.2).  Raises :class:`Refusal`
+        ``not-authorised``, ``no-such-certificate`` or ``bad-invalidity``.
         """
-        reason_flag(reason)
-        self._authorise(officer, RIGHTS.revoke, serial=f"{serial:x}")
-        at = self._clock.now()
-        with self.database.transaction() as connection:
-            known, before = store.revocation(connection, serial)
-            if not known:
-                raise Refusal("no-such-certificate", "this CA issued no certificate of that serial")
-            if before is None:
-                store.revoke(connection, serial, at, reason)
-                facts = {"serial": f"{serial:x}", "reason": reason, "officer": officer}
-                self._event(connection, "certificate.revoked", at, facts)
+        withdrawing.revoke(self, serial, reason, officer=officer, invalidity=invalidity)
+
+    def hold(self, serial: int, *, officer: str) -> None:
+        """Suspend until released or revoked; repeating it changes nothing.
+
+        Raises :class:`Refusal` ``not-authorised``, ``no-such-certificate`` or ``already-revoked``.
+        """
+        withdrawing.hold(self, serial, officer=officer)
+
+    def release(self, serial: int, *, officer: str) -> None:
+        """End a hold; raises :class:`Refusal` ``not-authorised``, ``no-such-certificate`` or ``not-held``."""
+        withdrawing.release(self, serial, officer=officer)
 
     def crl(self) -> bytes:
-        """A new complete list as of now."""
-        at = self._clock.now()
-        with self.database.transaction() as connection:
-            number = store.intend_crl(connection, at, at + self._crl_lifetime)
-            entries = store.revoked(connection)
-        der = revocation_list(entries, self.signer, number=number, at=at, lifetime=self._crl_lifetime)
-        with self.database.transaction() as connection:
-            store.put_crl(connection, number, der, len(entries))
-            self._event(connection, "crl.issued", at, {"number": number, "entries": len(entries)})
-        return der
+        """A new complete list as of now; of a CA whose list has no parts."""
+        self._whole()
+        self._lists.make(None)
+        return self.current_crl()
 
     def current_crl(self) -> bytes:
-        """The newest list; a new one when something was revoked since or half its time is over."""
+        """The newest complete list; a new one when something was revoked since or half its time is over."""
+        self._whole()
+        return next(one.der for one in self.current_lists() if one.shard is None and not one.delta)
+
+    def current_lists(self) -> tuple[Listed, ...]:
+        """The newest complete list of each part and, where certificates name them, delta lists.
+
+        After each call everything that was revoked is on one of them.
+        """
+        return self._lists.current()
+
+    def changes(self, after: int, most: int = MOST_CHANGES) -> list[Change]:
+        """What was issued, revoked, held and released behind change ``after`` (0: from the first on)."""
         with self.database.reading() as connection:
-            newest = store.newest_crl(connection)
-            entries = store.revocations(connection)
-        if newest is not None:
-            since, listed, der = newest
-            half = since + self._crl_lifetime / _RENEWAL
-            if since <= self._clock.now() < half and listed == entries:
-                return der
-        return self.crl()
+            rows = store.changes(connection, after, min(most, MOST_CHANGES))
+        return [
+            Change(
+                number=row.number,
+                serial=int.from_bytes(row.serial, "big"),
+                entry=None if row.kind == Kind.RELEASED.value else row.entry,
+                kind=Kind(row.kind),
+                der=row.der if row.kind == Kind.ISSUED.value else b"",
+            )
+            for row in rows
+        ]
 
-    def close(self) -> None:
-        """Forget the key and give back the register."""
-        self._signer = None
-        self.database.close()
-
-    @property
-    def _crl_lifetime(self) -> timedelta:
-        return ROOT_CRL_LIFETIME if self.profile.name == "root" else CRL_LIFETIME
-
-    def _check_wish(self, wanted: Profile, names: Sequence[str]) -> None:
-        """Only profiles that this CA issues, only names of its own community or party."""
-        if wanted.name not in self.profile.issues:
-            raise Refusal("wrong-profile", "this CA does not certify for that purpose", profile=wanted.name)
-        realm = _realm(self.certificate, confined=self.profile.confined)
-        for name in names:
-            urn = name.startswith("urn:")
-            if (urn and not name.startswith(realm)) or (self.profile.confined and not urn):
-                raise Refusal("foreign-name", "this CA does not certify names outside its realm", name=name)
-
-    def _authorise(self, officer: str, right: str, **facts: Fact) -> None:
-        """Raise unless the officer holds the right; the refusal is an event of its own."""
-        decision = self._authoriser.decide(officer, right, self.component)
-        if isinstance(decision, Refused):
-            with self.database.transaction() as connection:
-                seen = {**facts, "officer": officer, "right": right}
-                self._event(connection, "refused", self._clock.now(), seen, outcome="not-authorised")
-            raise Refusal("not-authorised", decision.because, officer=officer, right=right)
-
-    def _void_unfinished(self) -> None:
-        with self.database.transaction() as connection:
-            at = self._clock.now()
-            for serial in store.unfinished(connection):
-                store.revoke(connection, serial, at, "cessationOfOperation")
-                self._event(connection, "certificate.voided", at, {"serial": f"{serial:x}"})
-
-    def _event(
-        self, connection: object, kind: str, at: datetime, facts: Mapping[str, Fact], outcome: str = "done"
-    ) -> None:
-        event = Event(kind=kind, at=at, component=self.component, outcome=outcome, facts=facts)
-        self.outbox.sink(connection).append(event)  # type: ignore[arg-type]
+    def _whole(self) -> None:
+        if self.places.shards != 1:
+            raise Misuse("lists-in-parts", "this CA's list has parts", shards=self.places.shards)
 
 
-def _realm(certificate: Certificate, *, confined: bool) -> str:
-    """What the URNs that a CA certifies begin with: its community's, or its party's, name and a colon."""
-    if confined:
-        return f"{certificate.name}:"
-    organisation = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-    return f"urn:e2s:{organisation[0].value!s}:" if organisation else "urn:e2s:"
+def _read(made: bytes | E2SError) -> Certificate | E2SError:
+    return Certificate.read(made) if isinstance(made, bytes) else made
+
+
+def _good(made: Certificate | E2SError) -> Certificate:
+    if isinstance(made, E2SError):
+        raise made
+    return made

@@ -15,7 +15,8 @@ class Order:
     """``key`` (a public key, or a PKCS #10 request) under ``names`` for ``profile``, by ``officer``.
 
     ``confidence`` is low, substantial or high, or the profile's own; ``case`` names the registration that it
-    follows from.
+    follows from.  An ``approval``, the digest of what the order follows from, leads to one certificate of the
+    key, however often it is carried out.
     """
 
     profile: str
@@ -27,3 +28,4 @@ class Order:
     subject: x509.Name | None = None
     confidence: str | None = None
     case: str = ""
+    approval: bytes = b""

@@ -1,138 +1,293 @@
-"""The register of one CA: every certificate, every revocation, every list, and the events of each act."""
+"""The register of one CA: every certificate, every revocation, every list, and the events of each act.
+
+Rows stand in the order in which they came; what is found by a random number is found by :mod:`finding`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base import prepared
 from e2s.base.outbox import outbox_table
-from e2s.crypto.certificates import Certificate
-from e2s.security.verification.crls import Revocation
+from e2s.base.prepared import Prepared, given
+from e2s.crypto.certificates import SERIAL_BYTES
+from e2s.security.pki import finding
+from e2s.security.pki.feed import Kind
+from e2s.security.pki.finding import Finder, finding_tables
 
-TABLES = sa.MetaData()
-#: ``der`` is empty from intent to signature; a serial, too long for an integer, is in hexadecimal.
+#: SQLite's own: 64 MB of pages in memory, and the log written back at 16 MB.
+TABLES = sa.MetaData(info={"pragmas": ("cache_size=-65536", "wal_autocheckpoint=4096")})
+
+
+def _described(*more: sa.Column[Any]) -> tuple[sa.Column[Any], ...]:
+    """What is known of a certificate before it is signed; ``spki`` and ``approval`` are SHA-256 digests."""
+    return (
+        sa.Column("profile", sa.Text, nullable=False),
+        sa.Column("use", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("spki", sa.LargeBinary, nullable=False),
+        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("shard", sa.Integer),
+        sa.Column("registration", sa.Text, nullable=False),
+        sa.Column("approval", sa.LargeBinary, nullable=False),
+        *more,
+    )
+
+
+#: What is being signed: a row goes as its certificate comes, so that there are only ever a few.
+INTENTS = sa.Table(
+    "intents",
+    TABLES,
+    sa.Column("serial", sa.LargeBinary, primary_key=True),
+    *_described(),
+    sqlite_with_rowid=False,
+)
+#: ``der`` is absent of a serial that was intended and never recorded.
 CERTIFICATES = sa.Table(
     "certificates",
     TABLES,
-    sa.Column("serial", sa.Text, primary_key=True),
-    sa.Column("profile", sa.Text, nullable=False),
-    sa.Column("use", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("spki", sa.LargeBinary, nullable=False, index=True),
-    sa.Column("der", sa.LargeBinary),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("revoked_at", sa.Text),
-    sa.Column("reason", sa.Text),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("serial", sa.LargeBinary, nullable=False),
+    *_described(sa.Column("not_after", sa.Integer, nullable=False), sa.Column("der", sa.LargeBinary)),
 )
+#: The feed; numbers have no gaps.
+CHANGES = sa.Table(
+    "changes",
+    TABLES,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Integer, nullable=False),
+    sa.Column("certificate", sa.Integer, nullable=False),
+)
+#: Of each change that is no issue: what a delta list says of it.
+WITHDRAWALS = sa.Table(
+    "withdrawals",
+    TABLES,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("shard", sa.Integer),
+    sa.Column("certificate", sa.Integer, nullable=False),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.Index("withdrawals_of_shard", "shard", "number"),
+)
+#: What is revoked or held now; ``retired``: 1 once it was on its part's list beyond its certificate's end,
+#: and 2 once it was on the list of all parts.
+REVOCATIONS = sa.Table(
+    "revocations",
+    TABLES,
+    sa.Column("certificate", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("shard", sa.Integer),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("invalidity", sa.Integer),
+    sa.Column("not_after", sa.Integer, nullable=False),
+    sa.Column("retired", sa.Integer, nullable=False, default=0),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.Index("revocations_of_shard", "shard", "certificate"),
+)
+#: ``base`` is the number of the complete list that a delta list changes; ``upto`` the last change in a list.
 CRLS = sa.Table(
     "crls",
     TABLES,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("this_update", sa.Text, nullable=False),
-    sa.Column("next_update", sa.Text, nullable=False),
-    sa.Column("entries", sa.Integer, nullable=False, default=0),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("shard", sa.Integer),
+    sa.Column("base", sa.Integer),
+    sa.Column("this_update", sa.Integer, nullable=False),
+    sa.Column("next_update", sa.Integer, nullable=False),
+    sa.Column("upto", sa.Integer, nullable=False),
+    sa.Column("entries", sa.Integer, nullable=False),
     sa.Column("der", sa.LargeBinary),
+    sa.Index("crls_of_shard", "shard", "id"),
     sqlite_autoincrement=True,
 )
 OUTBOX = outbox_table(TABLES)
+_FOUND, _INDEXED = finding_tables(TABLES)
 
-
-def intend(
-    connection: sa.Connection, serial: int, *, profile: str, use: str, name: str, spki: bytes, at: datetime
-) -> None:
-    """Note a certificate before its signature is made."""
-    connection.execute(
-        CERTIFICATES.insert().values(
-            serial=f"{serial:x}", profile=profile, use=use, name=name, spki=spki, at=at.isoformat()
+_INTENTS = Prepared(sa.select(INTENTS))
+_DROP = Prepared(INTENTS.delete().where(INTENTS.c.serial == given("number")))
+_LAST_ID = Prepared(sa.select(sa.func.max(CERTIFICATES.c.id)))
+_LAST_CHANGE = Prepared(sa.select(sa.func.max(CHANGES.c.number)))
+_BY_ID = Prepared(sa.select(CERTIFICATES).where(CERTIFICATES.c.id == given("row")))
+_USE = Prepared(sa.select(CERTIFICATES.c.spki, CERTIFICATES.c.use).where(CERTIFICATES.c.id == given("row")))
+_REVOCATION = Prepared(sa.select(REVOCATIONS).where(REVOCATIONS.c.certificate == given("row")))
+_RELEASE = Prepared(REVOCATIONS.delete().where(REVOCATIONS.c.certificate == given("row")))
+_REVOKE = Prepared(
+    REVOCATIONS.insert().prefix_with("OR REPLACE"),
+    ("certificate", "number", "shard", "at", "reason", "invalidity", "not_after", "entry"),
+)
+_FEED = Prepared(
+    sa.select(
+        CHANGES.c.number,
+        CHANGES.c.kind,
+        CERTIFICATES.c.serial,
+        CERTIFICATES.c.der,
+        WITHDRAWALS.c.entry,
+    )
+    .select_from(
+        CHANGES.join(CERTIFICATES, CERTIFICATES.c.id == CHANGES.c.certificate).outerjoin(
+            WITHDRAWALS, WITHDRAWALS.c.number == CHANGES.c.number
         )
     )
+    .where(CHANGES.c.number > given("after"))
+    .order_by(CHANGES.c.number)
+    .limit(given("most"))
+)
 
 
-def issued(connection: sa.Connection, certificate: Certificate) -> None:
-    """Complete the intent by the certificate."""
-    connection.execute(
-        CERTIFICATES.update()
-        .where(CERTIFICATES.c.serial == f"{certificate.serial:x}")
-        .values(der=certificate.der)
+def finder() -> Finder:
+    """Finds certificates by serial, key and approval; one for each register that is open."""
+    return Finder(CERTIFICATES, _FOUND, _INDEXED)
+
+
+def serial_octets(serial: int) -> bytes:
+    """A serial as it is kept, whole."""
+    return serial.to_bytes(max(SERIAL_BYTES, (serial.bit_length() + 7) // 8), "big")
+
+
+def seconds(at: datetime) -> int:
+    """An instant as it is kept."""
+    return int(at.timestamp())
+
+
+def instant(kept: int) -> datetime:
+    """An instant as it was."""
+    return datetime.fromtimestamp(kept, UTC)
+
+
+def intend(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Note certificates before their signatures are made: rows of all columns of :data:`INTENTS`."""
+    prepared.add_all(connection, INTENTS, rows)
+
+
+def intents(connection: sa.Connection) -> list[sa.Row[Any]]:
+    """What is being signed, or was when the process died."""
+    return _INTENTS.rows(connection)
+
+
+def dropped(connection: sa.Connection, serials: Iterable[bytes]) -> list[bytes]:
+    """Remove intents; those that were still there."""
+    return [one for one in serials if _DROP.run(connection, {"number": one})]
+
+
+def issued(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Record certificates, rows of all columns of :data:`CERTIFICATES` but ``id``, and that they came."""
+    first = _record(connection, rows)
+    number = last_change(connection) + 1
+    prepared.add_all(
+        connection,
+        CHANGES,
+        [
+            {"number": number + place, "kind": Kind.ISSUED.value, "certificate": first + place}
+            for place in range(len(rows))
+        ],
     )
 
 
-def uses_of_key(connection: sa.Connection, spki: bytes) -> set[str]:
-    """What the key is already certified to do."""
-    rows = connection.execute(sa.select(CERTIFICATES.c.use).where(CERTIFICATES.c.spki == spki))
-    return {row.use for row in rows}
+def voided(connection: sa.Connection, row: dict[str, object]) -> sa.Row[Any]:
+    """Record a serial that has no certificate, so that it can be revoked."""
+    found = _BY_ID.row(connection, row=_record(connection, [{**row, "der": None}]))
+    assert found is not None  # noqa: S101 - it was just inserted
+    return found
 
 
-def revocation(connection: sa.Connection, serial: int) -> tuple[bool, Revocation | None]:
-    """Whether the serial is known, and its revocation if there is one."""
-    table = CERTIFICATES.c
-    row = connection.execute(
-        sa.select(table.revoked_at, table.reason).where(table.serial == f"{serial:x}")
-    ).first()
-    if row is None:
-        return False, None
-    return True, _revocation(row.revoked_at, row.reason) if row.revoked_at else None
-
-
-def revoke(connection: sa.Connection, serial: int, at: datetime, reason: str) -> None:
-    """Note a revocation; the first one stands."""
-    connection.execute(
-        CERTIFICATES.update()
-        .where(CERTIFICATES.c.serial == f"{serial:x}", CERTIFICATES.c.revoked_at.is_(None))
-        .values(revoked_at=at.isoformat(), reason=reason)
+def _record(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> int:
+    """Add certificates at the end; the number of the first."""
+    first = (_LAST_ID.value(connection) or 0) + 1
+    prepared.add_all(
+        connection, CERTIFICATES, [{"id": first + place, **row} for place, row in enumerate(rows)]
     )
+    return first
 
 
-def unfinished(connection: sa.Connection) -> list[int]:
-    """Serials that were intended, perhaps signed, and never recorded: a kill came between."""
+def last_change(connection: sa.Connection) -> int:
+    """The number of the newest change, or 0."""
+    return _LAST_CHANGE.value(connection) or 0
+
+
+def uses_of_key(connection: sa.Connection, found: Finder, spki: bytes) -> set[str]:
+    """What the key of this digest is already certified to do."""
+    rows = [_USE.row(connection, row=one) for one in found.ids(connection, finding.of_key(spki))]
+    return {row.use for row in rows if row is not None and row.spki == spki}
+
+
+def of_key(connection: sa.Connection, found: Finder, spki: bytes, profile: str) -> list[str]:
+    """Serials, in hexadecimal, of the certificates of the key of this digest for ``profile``."""
+    rows = [_BY_ID.row(connection, row=one) for one in found.ids(connection, finding.of_key(spki))]
+    return [
+        f"{int.from_bytes(row.serial, 'big'):x}"
+        for row in rows
+        if row is not None and row.spki == spki and row.profile == profile and row.der
+    ]
+
+
+def of_approval(connection: sa.Connection, found: Finder, approval: bytes, spki: bytes) -> bytes | None:
+    """The certificate, DER, that an approval led to for the key of this digest."""
+    for one in found.ids(connection, finding.of_approval(approval, spki)):
+        row = _BY_ID.row(connection, row=one)
+        if row is not None and (row.approval, row.spki) == (approval, spki) and row.der:
+            return bytes(row.der)
+    return None
+
+
+def by_serial(connection: sa.Connection, found: Finder, serial: int) -> sa.Row[Any] | None:
+    """The certificate of this serial."""
+    octets = serial_octets(serial)
+    for one in found.ids(connection, finding.of_serial(serial)):
+        row = _BY_ID.row(connection, row=one)
+        if row is not None and row.serial == octets:
+            return row
+    return None
+
+
+def valid(connection: sa.Connection, at: datetime) -> Iterator[Any]:
+    """Certificates that are neither revoked nor expired, in the order of their issue."""
     table = CERTIFICATES.c
-    rows = connection.execute(sa.select(table.serial).where(table.der.is_(None), table.revoked_at.is_(None)))
-    return [int(row.serial, 16) for row in rows]
-
-
-def revoked(connection: sa.Connection) -> list[tuple[int, datetime, str]]:
-    """All revocations, in the order of their instants."""
-    table = CERTIFICATES.c
-    rows = connection.execute(
-        sa.select(table.serial, table.revoked_at, table.reason)
-        .where(table.revoked_at.is_not(None))
-        .order_by(table.revoked_at, table.serial)
+    chosen = (
+        sa.select(table.serial, table.profile, table.name, table.spki, table.der, table.not_after)
+        .outerjoin(REVOCATIONS, REVOCATIONS.c.certificate == table.id)
+        .where(REVOCATIONS.c.certificate.is_(None), table.der.is_not(None), table.not_after > seconds(at))
+        .order_by(table.id)
     )
-    return [(int(row.serial, 16), _instant(row.revoked_at), row.reason) for row in rows]
+    yield from connection.execute(chosen)
 
 
-def intend_crl(connection: sa.Connection, at: datetime, until: datetime) -> int:
-    """Take the next CRL number."""
-    done = connection.execute(CRLS.insert().values(this_update=at.isoformat(), next_update=until.isoformat()))
-    return int(done.inserted_primary_key[0])  # type: ignore[index]
+def revocation(connection: sa.Connection, certificate: int) -> sa.Row[Any] | None:
+    """How the certificate of this number is revoked or held, if it is."""
+    return _REVOCATION.row(connection, row=certificate)
 
 
-def put_crl(connection: sa.Connection, number: int, der: bytes, entries: int) -> None:
-    """Complete the number by its list."""
-    connection.execute(CRLS.update().where(CRLS.c.number == number).values(der=der, entries=entries))
+def withdraw(
+    connection: sa.Connection,
+    certificate: sa.Row[Any],
+    kind: Kind,
+    entry: bytes,
+    *,
+    at: datetime,
+    reason: str,
+    invalidity: datetime | None = None,
+) -> None:
+    """Note that a certificate is revoked, held or released from now on, and what a delta list says of it."""
+    number = last_change(connection) + 1
+    change = {"number": number, "kind": kind.value, "certificate": certificate.id}
+    prepared.add(connection, CHANGES, change)
+    told = {"number": number, "shard": certificate.shard, "certificate": certificate.id, "entry": entry}
+    prepared.add(connection, WITHDRAWALS, told)
+    if kind is Kind.RELEASED:
+        _RELEASE.run(connection, {"row": certificate.id})
+        return
+    values = {
+        "at": seconds(at),
+        "reason": reason,
+        "invalidity": None if invalidity is None else seconds(invalidity),
+        "not_after": certificate.not_after,
+    }
+    _REVOKE.run(connection, {**told, **values})
 
 
-def newest_crl(connection: sa.Connection) -> tuple[datetime, int, bytes] | None:
-    """The newest list's thisUpdate, number of entries and octets."""
-    row = connection.execute(
-        sa.select(CRLS.c.this_update, CRLS.c.entries, CRLS.c.der)
-        .where(CRLS.c.der.is_not(None))
-        .order_by(CRLS.c.number.desc())
-        .limit(1)
-    ).first()
-    return (_instant(row.this_update), row.entries, row.der) if row else None
-
-
-def revocations(connection: sa.Connection) -> int:
-    """How many certificates are revoked; it only grows."""
-    count = sa.select(sa.func.count()).select_from(CERTIFICATES).where(CERTIFICATES.c.revoked_at.is_not(None))
-    return int(connection.execute(count).scalar_one())
-
-
-def _revocation(at: str, reason: str) -> Revocation:
-    return Revocation(_instant(at), reason)
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def changes(connection: sa.Connection, after: int, most: int) -> list[sa.Row[Any]]:
+    """The feed behind number ``after``: number, kind, serial, der and, of what is no issue, entry."""
+    return _FEED.rows(connection, after=after, most=most)

@@ -1,0 +1,281 @@
+"""Certificates are issued in groups: one commit of all intents, each signature, one commit of all records.
+
+What one order is refused for does not touch its neighbours.  A certificate leaves only after the commit of
+its record and event; a serial that was intended and not recorded is void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+import sqlalchemy as sa
+from cryptography import x509
+
+from e2s.base.errors import E2SError, Refusal
+from e2s.base.wire import b64u
+from e2s.crypto.certificates import Certificate, serial_number
+from e2s.crypto.keys import spki_of
+from e2s.security.pki import store
+from e2s.security.pki.certify import Wish, certify, read_request
+from e2s.security.pki.feed import Kind
+from e2s.security.pki.office import RIGHTS, Office
+from e2s.security.pki.orders import Order
+from e2s.security.pki.profiles import Profile, profile
+from e2s.security.status.entries import Entry, encode
+
+#: The reason of a serial that was intended and never recorded.
+VOID = "cessationOfOperation"
+#: Of one group; more are issued in several.
+MOST = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A wish that was permitted: by whom, in which case, and what it follows from."""
+
+    wish: Wish
+    spki: bytes
+    officer: str
+    case: str = ""
+    approval: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """The first name, or the subject."""
+        return self.wish.names[0] if self.wish.names else self.wish.distinguished_name.rfc4514_string()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Intended:
+    """A certificate on its way."""
+
+    wanted: Wanted
+    serial: int
+    octets: bytes
+    row: dict[str, object]
+
+
+def issue_group(office: Office, orders: Sequence[Order]) -> list[bytes | E2SError]:
+    """The certificate, DER, or the refusal for each order, in order; raises where nothing can be kept."""
+    denied: list[tuple[Refusal, Order]] = []
+    wanted: list[Wanted | E2SError] = []
+    for order in orders:
+        try:
+            refusal = office.denied(order.officer, RIGHTS.certify)
+            if refusal is not None:
+                denied.append((refusal, order))
+                raise refusal
+            wanted.append(_wanted(office, order))
+        except E2SError as error:
+            wanted.append(error)
+    if denied:
+        with office.database.transaction() as connection:
+            for refusal, order in denied:
+                facts = {"profile": order.profile, "name": order.names[0] if order.names else ""}
+                office.note_denied(connection, refusal, facts)
+    return issue_wanted(office, wanted)
+
+
+def issue_wanted(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | E2SError]:
+    """Issue what was permitted, in one group; what was refused before passes through."""
+    results: list[bytes | E2SError] = []
+    for start in range(0, len(wanted), MOST):
+        results += _group(office, wanted[start : start + MOST])
+    return results
+
+
+def _group(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | E2SError]:
+    if not any(isinstance(one, Wanted) for one in wanted):
+        return [one for one in wanted if isinstance(one, E2SError)]
+    signer, at = office.signer, office.clock.now()
+    results: list[bytes | E2SError | _Intended] = []
+    with office.database.transaction() as connection:
+        void_abandoned(office, connection)
+        results += _intend(office, connection, wanted, at)
+    intended = [one for one in results if isinstance(one, _Intended)]
+    if not intended:
+        return [one for one in results if not isinstance(one, _Intended)]
+    signed: dict[int, bytes | E2SError] = {}
+    try:
+        for one in intended:
+            signed[one.serial] = _signed(office, one, at)
+        with office.database.transaction() as connection:
+            _record(office, connection, intended, signed, at)
+    except BaseException:
+        office.abandoned += [one.octets for one in intended]
+        raise
+    _ = signer
+    return [signed[one.serial] if isinstance(one, _Intended) else one for one in results]
+
+
+def _wanted(office: Office, order: Order) -> Wanted:
+    """The order's wish, once its profile, names and proof of possession are good."""
+    chosen = profile(order.profile)
+    key = read_request(order.key) if isinstance(order.key, bytes) else order.key
+    check_wish(office, chosen, order.names)
+    wish = Wish(
+        profile=chosen,
+        names=tuple(order.names),
+        public_key=key,
+        pan_commit=order.pan_commit,
+        not_after=order.not_after,
+        subject=order.subject,
+    )
+    return Wanted(
+        wish=wish,
+        spki=sha256(spki_of(key)).digest(),
+        officer=order.officer,
+        case=order.case,
+        approval=order.approval,
+    )
+
+
+def check_wish(office: Office, wanted: Profile, names: Sequence[str]) -> None:
+    """Only profiles that this CA issues, only names of its own community or party."""
+    own = office.profile
+    if wanted.name not in own.issues:
+        raise Refusal("wrong-profile", "this CA does not certify for that purpose", profile=wanted.name)
+    realm = _realm(office.certificate, confined=own.confined)
+    for name in names:
+        urn = name.startswith("urn:")
+        itself = own.confined and name == office.certificate.name
+        if not itself and ((urn and not name.startswith(realm)) or (own.confined and not urn)):
+            raise Refusal("foreign-name", "this CA does not certify names outside its realm", name=name)
+
+
+def _realm(certificate: Certificate, *, confined: bool) -> str:
+    """What the URNs that a CA certifies begin with: its community's, or its party's, name and a colon."""
+    if confined:
+        return f"{certificate.name}:"
+    organisation = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return f"urn:e2s:{organisation[0].value!s}:" if organisation else "urn:e2s:"
+
+
+def _intend(
+    office: Office, connection: sa.Connection, wanted: Sequence[Wanted | E2SError], at: datetime
+) -> list[bytes | E2SError | _Intended]:
+    """Note what will be signed: a key of one use only, an approval once."""
+    results: list[bytes | E2SError | _Intended] = []
+    pending = store.intents(connection)
+    uses = {(row.spki, row.use) for row in pending}
+    approved = {(row.approval, row.spki) for row in pending if row.approval}
+    rows = []
+    for one in wanted:
+        if isinstance(one, E2SError):
+            results.append(one)
+            continue
+        known = _known(office, connection, one, uses, approved)
+        if known is not None:
+            results.append(known)
+            continue
+        intended = _intended(office, one, at)
+        use = one.wish.profile.use.value
+        uses.add((one.spki, use))
+        if one.approval:
+            approved.add((one.approval, one.spki))
+        rows.append(intended.row)
+        results.append(intended)
+    store.intend(connection, rows)
+    return results
+
+
+def _known(
+    office: Office,
+    connection: sa.Connection,
+    one: Wanted,
+    uses: set[tuple[bytes, str]],
+    approved: set[tuple[bytes, bytes]],
+) -> bytes | E2SError | None:
+    """The certificate that there already is, or why there can be none."""
+    if one.approval:
+        before = store.of_approval(connection, office.finder, one.approval, one.spki)
+        if before is not None:
+            return before
+        if (one.approval, one.spki) in approved:
+            return Refusal("being-issued", "this order is being carried out: ask again")
+    use = one.wish.profile.use.value
+    others = store.uses_of_key(connection, office.finder, one.spki) | {
+        use for spki, use in uses if spki == one.spki
+    }
+    if others - {use}:
+        return Refusal("key-reused", "a key serves one use, and this one already has another")
+    return None
+
+
+def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
+    serial = serial_number(office.random)
+    octets = store.serial_octets(serial)
+    row: dict[str, object] = {
+        "serial": octets,
+        "profile": one.wish.profile.name,
+        "use": one.wish.profile.use.value,
+        "name": one.name,
+        "spki": one.spki,
+        "at": store.seconds(at),
+        "shard": office.shard(serial),
+        "registration": one.case,
+        "approval": one.approval,
+    }
+    return _Intended(wanted=one, serial=serial, octets=octets, row=row)
+
+
+def _signed(office: Office, one: _Intended, at: datetime) -> bytes | E2SError:
+    """The certificate; what the linter or the key's holder refuses is refused for this order alone."""
+    try:
+        return certify(one.wanted.wish, office.signer, serial=one.serial, at=at).der
+    except E2SError as error:
+        return error
+
+
+def _record(
+    office: Office,
+    connection: sa.Connection,
+    intended: Sequence[_Intended],
+    signed: dict[int, bytes | E2SError],
+    at: datetime,
+) -> None:
+    """The certificates with their events; an intent that another start of this CA voided stays void."""
+    there = set(store.dropped(connection, [one.octets for one in intended]))
+    rows = []
+    latest = office.certificate.not_after
+    for one in intended:
+        der = signed[one.serial]
+        facts = {"profile": one.row["profile"], "name": one.wanted.name, "officer": one.wanted.officer}
+        facts |= {"serial": f"{one.serial:x}", "case": one.wanted.case or None}
+        if one.octets not in there:
+            signed[one.serial] = Refusal("serial-void", "this CA was started anew meanwhile: ask again")
+        elif isinstance(der, E2SError):
+            office.event(connection, "refused", at, facts, outcome=der.rule)  # type: ignore[arg-type]
+        else:
+            wish = one.wanted.wish
+            end = min(wish.not_after or at + wish.profile.lifetime, latest)
+            rows.append({**one.row, "not_after": store.seconds(end), "der": der})
+            facts["certificate"] = f"sha-256:{b64u(sha256(der).digest())}"
+            office.event(connection, "certificate.issued", at, facts)  # type: ignore[arg-type]
+    store.issued(connection, rows)
+    office.finder.settle(connection)
+
+
+def void(office: Office, connection: sa.Connection, serials: Sequence[bytes] | None = None) -> None:
+    """Revoke what was intended and never recorded: ``serials``, or all of it."""
+    at = office.clock.now()
+    end = store.seconds(office.certificate.not_after)
+    for row in store.intents(connection):
+        if serials is not None and row.serial not in serials:
+            continue
+        store.dropped(connection, [row.serial])
+        kept = store.voided(connection, {**row._asdict(), "not_after": end})
+        serial = int.from_bytes(row.serial, "big")
+        entry = encode(Entry(serial, at, VOID))
+        store.withdraw(connection, kept, Kind.REVOKED, entry, at=at, reason=VOID)
+        office.event(connection, "certificate.voided", at, {"serial": f"{serial:x}"})
+
+
+def void_abandoned(office: Office, connection: sa.Connection) -> None:
+    """Revoke what an earlier group could not record, the disk being full, say."""
+    if office.abandoned:
+        void(office, connection, office.abandoned)
+        office.abandoned = []

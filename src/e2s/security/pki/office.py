@@ -1,0 +1,135 @@
+"""What the acts of one CA share: its key, its register, its clock, and who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from e2s.base.database import Database
+from e2s.base.errors import Fact, Misuse, Refusal
+from e2s.base.events import Event
+from e2s.base.instants import Clock
+from e2s.base.outbox import Outbox
+from e2s.base.rights import Authoriser, Refused
+from e2s.crypto.ports import Signer
+from e2s.security.pki import store
+from e2s.security.pki.places import NOWHERE, Places
+from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, profile
+from e2s.security.status.lists import shard_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """The rights at a CA, by name; the context of each is the CA's component name."""
+
+    certify: str = "ca.certify"
+    revoke: str = "ca.revoke"
+    register: str = "ra.register"
+    approve: str = "ra.approve"
+    name: str = "ca.officers"
+
+
+RIGHTS = Rights()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifetimes:
+    """How long a complete list and a delta list are good; each is renewed when half of it is over."""
+
+    complete: timedelta = CRL_LIFETIME
+    delta: timedelta = CRL_LIFETIME / 4
+
+
+_ROOT = Lifetimes(complete=ROOT_CRL_LIFETIME, delta=ROOT_CRL_LIFETIME)
+
+
+class Office:
+    """One CA: a key behind a signer, a register, and the rights of its officers."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        database: Database,
+        *,
+        kind: str,
+        component: str,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        authoriser: Authoriser,
+        places: Places = NOWHERE,
+        lifetimes: Lifetimes | None = None,
+    ) -> None:
+        """``database`` has :data:`store.TABLES`; ``kind`` is the CA's own profile (``root``...).
+
+        ``places`` is what its certificates say of its lists and answers.
+        """
+        self.profile = profile(kind)
+        if not self.profile.is_ca:
+            raise Misuse("not-a-ca", "this profile certifies nobody", profile=kind)
+        if places.shards < 1 or (not places.base and (places.deltas or places.shards != 1)):
+            raise Misuse("bad-places", "parts and delta lists of a list have a place of their own")
+        self._signer: Signer | None = signer
+        self.certificate = signer.certificate
+        self.chain = signer.chain
+        self.database = database
+        self.outbox = Outbox(store.OUTBOX)
+        self.finder = store.finder()
+        self.component = component
+        self.places = places
+        self.lifetimes = lifetimes or (_ROOT if kind == "root" else Lifetimes())
+        self.authoriser = authoriser
+        self.clock = clock
+        self.random = random
+        #: Serials whose certificates could not be recorded; the next act voids them.
+        self.abandoned: list[bytes] = []
+
+    @property
+    def signer(self) -> Signer:
+        """The CA's key, until :meth:`close`; raises :class:`Refusal` ``ca-closed``."""
+        if self._signer is None:
+            raise Refusal("ca-closed", "this CA was closed", ca=self.component)
+        return self._signer
+
+    def shard(self, serial: int) -> int | None:
+        """In which part of the list a certificate of this serial stands."""
+        return None if self.places.shards == 1 else shard_of(serial, self.places.shards)
+
+    def close(self) -> None:
+        """Forget the key and give back the register."""
+        self._signer = None
+        self.database.close()
+
+    def denied(self, officer: str, right: str) -> Refusal | None:
+        """Why the officer may not do it; the refusal is to be recorded by :meth:`note_denied`."""
+        decision = self.authoriser.decide(officer, right, self.component)
+        if isinstance(decision, Refused):
+            return Refusal("not-authorised", decision.because, officer=officer, right=right)
+        return None
+
+    def note_denied(self, connection: sa.Connection, refusal: Refusal, facts: Mapping[str, Fact]) -> None:
+        """The event of a refusal."""
+        seen = {**facts, **refusal.facts}
+        self.event(connection, "refused", self.clock.now(), seen, outcome="not-authorised")
+
+    def authorise(self, officer: str, right: str, **facts: Fact) -> None:
+        """Raise unless the officer holds the right; the refusal is an event of its own."""
+        refusal = self.denied(officer, right)
+        if refusal is not None:
+            with self.database.transaction() as connection:
+                self.note_denied(connection, refusal, facts)
+            raise refusal
+
+    def event(
+        self,
+        connection: sa.Connection,
+        kind: str,
+        at: datetime,
+        facts: Mapping[str, Fact],
+        outcome: str = "done",
+    ) -> None:
+        """Record what happened, in the transaction of its effect."""
+        event = Event(kind=kind, at=at, component=self.component, outcome=outcome, facts=facts)
+        self.outbox.sink(connection).append(event)
