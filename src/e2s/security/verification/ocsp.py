@@ -82,14 +82,14 @@ class Answer:
         for one in self.singles:
             if one.serial != serial or one.hashing not in _HASHES:
                 continue
-            if (one.name_hash, one.key_hash) == _hashes(issuer.certificate, one.hashing):
+            if (one.name_hash, one.key_hash) == hashes_of(issuer.certificate, one.hashing):
                 return one
         return None
 
     def by(self, responder: Certificate) -> bool:
         """Whether it names ``responder`` as who answers."""
         if self.by_key:
-            return _hashes(responder, "sha1")[1] == self.responder
+            return hashes_of(responder, "sha1")[1] == self.responder
         return traits(responder).subject == self.responder
 
 
@@ -107,8 +107,8 @@ def is_unchecked(responder: Certificate) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _hashes(issuer: Certificate, hashing: str) -> tuple[bytes, bytes]:
-    """Hashes of a certificate's subject and of its key's bits (RFC 6960, 4.1.1)."""
+def hashes_of(issuer: Certificate, hashing: str) -> tuple[bytes, bytes]:
+    """Hashes of a certificate's subject and of its key's bits (RFC 6960, 4.1.1), by a digest's name."""
     spki = der.Reader(issuer.spki).enter()
     spki.element(der.SEQUENCE)
     bits = spki.content(der.BIT_STRING)

@@ -1,0 +1,309 @@
+"""The OCSP responder: tells how certificates stand, by GET and POST, for every CA that delegated it.
+
+RFC 6960 with the profile of RFC 5019.  An answer to a plain query is kept and given again until half its
+time is over or its certificate's status changes; one with a nonce, or of several certificates, is made as it
+is asked for.  A responder that lost touch with a CA's register says so, and nothing else: *try later*.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
+
+import sqlalchemy as sa
+
+from e2s.base.database import Database
+from e2s.base.errors import Misuse, Refusal, Unreachable
+from e2s.base.http import Request, Response
+from e2s.base.instants import Clock
+from e2s.crypto import der
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.ports import Signer
+from e2s.security.status import answers, store
+from e2s.security.status.answers import Single
+from e2s.security.status.queries import DIGESTS, MAX_ASKED, MAX_QUERY_BYTES, Query, read_query
+from e2s.security.verification.ocsp import hashes_of, is_delegated
+
+QUERY, ANSWER = "application/ocsp-request", "application/ocsp-response"
+_HALF = 2
+#: A delegated key is renewed when a third of its certificate's time is left.
+_RENEWAL = 3
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
+#: Base64 of the longest query.
+_MAX_PATH = (MAX_QUERY_BYTES + 2) // 3 * 4
+#: How many changes are remembered one by one; after that, every answer of the CA is made anew.
+_MAX_CHANGED = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """How a responder answers.
+
+    ``lifetime`` of an answer; ``max_age_seconds``: how long caches on the way may keep it; ``never_issued``:
+    what is told of serials that the CA never used (RFC 6960, 2.2); ``most_behind``: how long ago the CA's
+    register may have been heard of last; ``kept``: how many answers are held ready; ``most_asked``: of how
+    many certificates one query may ask.
+    """
+
+    lifetime: timedelta = timedelta(hours=1)
+    max_age_seconds: int = 60
+    never_issued: Literal["unknown", "revoked"] = "unknown"
+    most_behind: timedelta = timedelta(minutes=5)
+    kept: int = 50_000
+    most_asked: int = MAX_ASKED
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Kept(NamedTuple):
+    """An answer that is held ready, with what was known when it was made."""
+
+    voice: _Voice
+    serial: int
+    number: int
+    body: bytes
+    at: datetime
+    half: datetime
+    headers: dict[str, str]
+
+    def stands(self, now: datetime) -> bool:
+        """Whether it may be given now."""
+        voice = self.voice
+        return (
+            self.at <= now < self.half
+            and now < voice.stale
+            and self.number >= voice.floor
+            and self.number >= voice.changed.get(self.serial, 0)
+        )
+
+
+class _Voice:
+    """One CA, and who answers in its name."""
+
+    __slots__ = ("ca", "changed", "floor", "seen", "signer", "stale")
+
+    def __init__(self, ca: Certificate, signer: Signer) -> None:
+        self.ca = ca
+        self.signer = signer
+        #: When the CA's register was not heard of for too long.
+        self.stale = _NEVER
+        #: The number of the last change; of each serial that changed; below which no answer stands.
+        self.seen = 0
+        self.changed: dict[int, int] = {}
+        self.floor = 0
+
+
+class Responder:
+    """A door that answers OCSP queries from the statuses in its database."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        answering: Answering | None = None,
+        prefix: str = "",
+    ) -> None:
+        """``database`` has :data:`store.TABLES`; ``prefix`` is the path before a query's base64."""
+        self._database = database
+        self._clock = clock
+        self._answering = answering or Answering()
+        self._prefix = prefix
+        self._voices: dict[bytes, _Voice] = {}
+        self._named: dict[bytes, _Voice] = {}
+        self._kept: dict[bytes, _Kept] = {}
+
+    # ------------------------------------------------------------------ whose statuses
+
+    def speak(self, ca: Certificate, signer: Signer) -> None:
+        """Answer in the name of ``ca`` by ``signer``, from now on; again with a renewed one.
+
+        Raises :class:`Misuse` ``wrong-purpose`` unless it is the CA's own or one that it delegated (4.2.2.2).
+        """
+        own = signer.certificate
+        if own != ca and not is_delegated(own, ca):
+            raise Misuse("wrong-purpose", "the CA did not delegate its answers to this key", ca=ca.subject)
+        known = self._voices.get(ca.digest)
+        if known is not None:
+            known.signer = signer
+            return
+        voice = self._voices[ca.digest] = _Voice(ca, signer)
+        with self._database.reading() as connection:
+            voice.seen = voice.floor = store.followed(connection, ca)
+        for hashing, algorithms in DIGESTS.items():
+            named = b"".join(map(der.octet_string, hashes_of(ca, hashing)))
+            for algorithm in algorithms:
+                self._named[algorithm + named] = voice
+
+    def due(self, at: datetime) -> tuple[Certificate, ...]:
+        """The CAs whose delegate's certificate is in its last third, or over: time for another."""
+        return tuple(voice.ca for voice in self._voices.values() if _is_due(voice.signer.certificate, at))
+
+    # ------------------------------------------------------------------ following the CA's register
+
+    def followed(self, connection: sa.Connection, ca: Certificate) -> int:
+        """The number of the last change of ``ca`` that is known here."""
+        return store.followed(connection, ca)
+
+    def apply(
+        self, connection: sa.Connection, ca: Certificate, changes: Sequence[store.Change], at: datetime
+    ) -> int:
+        """Take the CA's next changes, which were heard of at ``at``; the number of the last one.
+
+        Without changes it says that there are none.  What was answered of these certificates before is not
+        given again.  Raises :class:`Refusal` ``feed-gap`` or ``feed-entry``, and then the transaction is to
+        be undone.
+        """
+        voice = self._voices.get(ca.digest)
+        number = store.apply(connection, ca, changes) if changes else 0
+        if voice is not None:
+            for change in changes:
+                voice.changed[change.serial] = change.number
+            if len(voice.changed) > _MAX_CHANGED:
+                voice.floor = number
+                voice.changed = {}
+            voice.seen = max(voice.seen, number)
+            voice.stale = at + self._answering.most_behind
+        return number
+
+    def tick(self) -> None:
+        """Notice what another process applied; answers from before it are not given again."""
+        for voice in self._voices.values():
+            with self._database.reading() as connection:
+                number = store.followed(connection, voice.ca)
+            if number > voice.seen:
+                voice.seen = voice.floor = number
+
+    # ------------------------------------------------------------------ the door
+
+    def handle(self, request: Request) -> Response:
+        """One query, one answer; whatever cannot be answered is told as RFC 6960, 4.2.1 names it."""
+        try:
+            octets = self._asked(request)
+        except Refusal as refusal:
+            return _failed(answers.MALFORMED, refusal.rule)
+        if octets is None:
+            return Response(415 if request.method == "POST" else 405, b"", {"allow": "GET, HEAD, POST"})
+        now = self._clock.now()
+        kept = self._kept.get(octets)
+        if kept is None or not kept.stands(now):
+            try:
+                made = self._made(octets, now)
+            except Refusal as refusal:
+                return _failed(_FAILURES.get(refusal.rule, answers.MALFORMED), refusal.rule)
+            if isinstance(made, Response):
+                return made
+            kept = made
+        if request.method == "POST":
+            return Response(200, kept.body, _POSTED)
+        if request.headers.get("if-none-match") == kept.headers["etag"]:
+            return Response(304, b"", kept.headers)
+        return Response(200, kept.body, kept.headers)
+
+    def _asked(self, request: Request) -> bytes | None:
+        """The query's octets, None where the request is not one for this door (RFC 6960, A.1)."""
+        if request.method == "POST":
+            kind = request.headers.get("content-type", "")
+            return request.body if kind.split(";", 1)[0].strip().lower() == QUERY else None
+        if request.method not in {"GET", "HEAD"}:
+            return None
+        text = request.path[len(self._prefix) + 1 :]
+        if "%" in text:
+            text = unquote(text[: 3 * _MAX_PATH], errors="replace")
+        if len(text) > _MAX_PATH or not _BASE64.fullmatch(text):
+            raise Refusal("bad-query", "a query is asked for in base64 (RFC 6960, A.1)")
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise Refusal("bad-query", "a query is asked for in base64 (RFC 6960, A.1)") from error
+
+    def _made(self, octets: bytes, now: datetime) -> _Kept | Response:
+        """A new answer; of a plain query about a certificate that is known it is kept."""
+        query = read_query(octets, most=self._answering.most_asked)
+        voice = self._voice(query)
+        signer, until = voice.signer, self._until(voice, now)
+        if until is None:
+            return _failed(answers.TRY_LATER, "status-stale")
+        try:
+            number, singles = self._singles(voice, query)
+        except Unreachable as unreachable:
+            return _failed(answers.TRY_LATER, unreachable.rule)
+        extended = self._answering.never_issued == "revoked"
+        try:
+            body = answers.write_answer(
+                singles, signer, voice.ca, at=now, until=until, nonce=query.nonce, extended=extended
+            )
+        except (Refusal, Misuse, Unreachable) as error:
+            return _failed(answers.INTERNAL, error.rule)
+        (first, *_), half = singles, now + (until - now) / _HALF
+        if not query.plain or not (first.status.known or first.status.entry):
+            return Response(200, body, _POSTED)
+        headers, serial = self._headers(body, now, until), query.asked[0].serial
+        kept = _Kept(voice, serial, number, body, now, half, headers)
+        self._keep(octets, kept)
+        return kept
+
+    def _voice(self, query: Query) -> _Voice:
+        """Who answers: all certificates of a query are of one CA that is known here (4.2.2.2)."""
+        voices = {id(voice): voice for voice in (self._named.get(one.issuer) for one in query.asked)}
+        (voice, *others) = voices.values()
+        if voice is None or others:
+            raise Refusal("unknown-issuer", "no answer can be given for such a CA, or for several at once")
+        return voice
+
+    def _until(self, voice: _Voice, now: datetime) -> datetime | None:
+        """Until when an answer may hold; None where nothing certain can be said now."""
+        own = voice.signer.certificate
+        if now >= voice.stale or not own.not_before <= now < own.not_after:
+            return None
+        return min(now + self._answering.lifetime, own.not_after)
+
+    def _singles(self, voice: _Voice, query: Query) -> tuple[int, list[Single]]:
+        """How each certificate stands, all at one moment of the CA's register."""
+        with self._database.reading() as connection:
+            found = [store.status(connection, voice.ca, one.serial) for one in query.asked]
+        singles = [Single(one.der, status) for one, (_, status) in zip(query.asked, found, strict=True)]
+        return found[0][0], singles
+
+    def _keep(self, octets: bytes, kept: _Kept) -> None:
+        """Hold an answer ready, in place of the oldest where there are too many."""
+        held = self._kept
+        while len(held) >= self._answering.kept:
+            try:
+                held.pop(next(iter(held)), None)
+            except (StopIteration, RuntimeError):  # another thread was quicker
+                break
+        held[octets] = kept
+
+    def _headers(self, body: bytes, at: datetime, until: datetime) -> dict[str, str]:
+        """What caches are told (RFC 5019, 6.2)."""
+        most = min(self._answering.max_age_seconds, int((until - at).total_seconds()))
+        return {
+            "content-type": ANSWER,
+            "cache-control": f"max-age={most}, public, no-transform, must-revalidate",
+            "etag": f'"{sha256(body).hexdigest()}"',
+            "last-modified": format_datetime(at, usegmt=True),
+            "expires": format_datetime(until, usegmt=True),
+        }
+
+
+_POSTED = {"content-type": ANSWER}
+_FAILURES = {"unknown-issuer": answers.UNAUTHORIZED}
+
+
+def _failed(body: bytes, rule: str) -> Response:
+    """An answer without a signature; the rule stands beside it."""
+    return Response(200, body, {**_POSTED, "e2s-rule": rule})
+
+
+def _is_due(own: Certificate, at: datetime) -> bool:
+    return own.not_after - at < (own.not_after - own.not_before) / _RENEWAL
