@@ -42,8 +42,8 @@ MESSAGES = {
     ("acquirer-audit", "/audit"): 2,
     ("issuer-audit", "/audit"): 2,
     ("authority-audit", "/audit"): 2,
-    ("authority-repository", "/crl"): 10,
-    ("issuer-desk", "/crl"): 5,
+    ("authority-repository", "/crl"): 16,
+    ("issuer-desk", "/crl"): 8,
 }
 #: Requests without a body: there is nothing in them to alter, and nothing happens when they come twice or late.
 ASKED_ONLY = {"/crl", "/session/page"}
@@ -55,7 +55,9 @@ def door_of(path: str) -> str:
 
 
 def altered(octets: bytes) -> bytes:
-    """One octet in the middle, changed."""
+    """One octet in the middle, changed; of nothing, one octet."""
+    if not octets:
+        return b"\x04"
     middle = len(octets) // 2
     return octets[:middle] + bytes([octets[middle] ^ 0x04]) + octets[middle + 1 :]
 
