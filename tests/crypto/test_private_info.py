@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, mldsa, mlkem, x448, x25519
@@ -18,13 +19,13 @@ from e2s.crypto.pem import armoured
 from e2s.crypto.private_info import key_of
 from tests.judges.npm import Refused, judge
 
-CURVES = {
+CURVES: dict[str, Any] = {
     oids.ED25519: ed25519.Ed25519PrivateKey,
     oids.ED448: ed448.Ed448PrivateKey,
     oids.X25519: x25519.X25519PrivateKey,
     oids.X448: x448.X448PrivateKey,
 }
-LATTICES = {
+LATTICES: dict[str, tuple[str, Any]] = {
     "ml-dsa-44": (oids.ML_DSA_44, mldsa.MLDSA44PrivateKey),
     "ml-dsa-65": (oids.ML_DSA_65, mldsa.MLDSA65PrivateKey),
     "ml-dsa-87": (oids.ML_DSA_87, mldsa.MLDSA87PrivateKey),

@@ -510,3 +510,48 @@ def test_cached_acceptance_does_not_outlive_time_or_revocation():
 def test_list_without_end_is_refused():
     with pytest.raises(Refusal, match="bad-crl"):
         CrlIndex.read(b"\x30\x00")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "usage", "good"),
+    [
+        (oids.EKU_EMAIL, "sign", True),
+        (oids.EKU_EMAIL, "agree", True),
+        (oids.EKU_SERVER, "agree", False),
+        (oids.EKU_CODE, "agree", False),
+    ],
+)
+def test_usages_that_fit_a_purpose(purpose, usage, good):
+    """4.2.1.12: mail is sealed as well as signed; a server signs (RFC 8446, 4.4.2.2)."""
+    nodes = [root()]
+    nodes.append(leaf(nodes[0], ekus=(purpose,), usage=usage))
+    verdict = Verifier([nodes[0].certificate]).judge(
+        nodes[1].certificate, (), (), at=START, purpose=purpose, name=None, require_revocation=False
+    )
+    assert verdict.accepted == good
+    assert verdict.rule == ("" if good else "wrong-purpose")
+
+
+@pytest.mark.parametrize(
+    ("names", "good"),
+    [
+        ((NAME, f"{NAME}:alice"), True),
+        ((f"{NAME}:alice",), True),
+        ((f"{NAME}x",), False),
+        (("urn:e2s:market:other",), False),
+    ],
+)
+def test_a_confined_ca_names_its_party_and_whom_it_has(names, good):
+    top = root()
+    confined = ca(top, names=(NAME,), constraints=x509.NameConstraints([x509.DNSName("volt.example")], None))
+    end = leaf(confined, names=names)
+    verdict = Verifier([top.certificate]).judge(
+        end.certificate,
+        [confined.certificate],
+        (),
+        at=START,
+        purpose=None,
+        name=None,
+        require_revocation=False,
+    )
+    assert verdict.rule == ("" if good else "name-constraint")

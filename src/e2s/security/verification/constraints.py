@@ -57,10 +57,14 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
 def outside_party(issuer: Certificate, certificate: Certificate) -> str:
     """Why a name lies outside the party of a confined CA, or the empty string.
 
-    URNs have no host, so RFC 5280 cannot confine them; here a person's URN extends the party's own.
+    URNs have no host, so RFC 5280 cannot confine them; here a person's URN extends the party's own, which may
+    stand beside it.
     """
-    own = tuple(f"{name}:" for name in issuer.names if name.startswith("urn:"))
-    stray = [n for n in certificate.names if n.startswith("urn:") and not n.startswith(own)]
+    party = [name for name in issuer.names if name.startswith("urn:")]
+    own = tuple(f"{name}:" for name in party)
+    stray = [
+        n for n in certificate.names if n.startswith("urn:") and n not in party and not n.startswith(own)
+    ]
     return f"{stray[0]} is no name of the CA's party" if own and stray else ""
 
 

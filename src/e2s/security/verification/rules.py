@@ -8,11 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.kinds import kind_of
 from e2s.crypto.legacy import legacy_key
 from e2s.security.verification import constraints, signatures
 from e2s.security.verification.notices import Notice
@@ -21,6 +20,15 @@ from e2s.security.verification.traits import Traits
 
 Path: TypeAlias = tuple[Traits, ...]
 _AGREEMENT = frozenset(oids.AGREEMENT.values())
+_SIGNS = ("digital_signature",)
+#: Key usages of purposes for which a signature is not all, or one that binds does as well.
+_USAGES = {
+    oids.EKU_EMAIL: (*_SIGNS, "content_commitment", "key_encipherment", "key_agreement"),
+    oids.EKU_DOCUMENT: (*_SIGNS, "content_commitment"),
+    oids.EKU_TIME_STAMPING: (*_SIGNS, "content_commitment"),
+}
+#: Kinds of keys that a content key is sent to, not agreed with.
+_TRANSPORT = frozenset({"rsa", "ml-kem-768", "ml-kem-1024"})
 
 
 class Fault(NamedTuple):
@@ -134,16 +142,20 @@ def _purpose(path: Path, purpose: str | None) -> Fault | None:
     if purpose == oids.EKU_TIME_STAMPING and not (link.ekus_critical and len(certificate.ekus) == 1):
         reason = "time stamping must be its only, critical purpose (RFC 3161, 2.3)"
         return Fault("wrong-purpose", reason, certificate)
-    if not link.may(_usage(certificate, purpose)):
+    if not link.may(*_usages(certificate, purpose)):
         return Fault("wrong-purpose", "its key usage does not fit the purpose (4.2.1.3)", certificate)
     return None
 
 
-def _usage(certificate: Certificate, purpose: str) -> str:
-    """The key usage that the purpose needs of this kind of key."""
+def _usages(certificate: Certificate, purpose: str) -> tuple[str, ...]:
+    """The key usages of which the purpose needs one (RFC 5280, 4.2.1.12; RFC 8446, 4.4.2.2).
+
+    What is agreed with or sent to needs that of its kind of key (RFC 3279, 2.3; RFC 8410, 5; RFC 9935, 5).
+    """
     if purpose not in _AGREEMENT:
-        return "digital_signature"
-    return "key_encipherment" if isinstance(certificate.public_key, rsa.RSAPublicKey) else "key_agreement"
+        return _USAGES.get(purpose, _SIGNS)
+    transport = kind_of(type(certificate.public_key)) in _TRANSPORT
+    return ("key_encipherment",) if transport else ("key_agreement",)
 
 
 def _name(certificate: Certificate, name: str | None) -> Fault | None:
