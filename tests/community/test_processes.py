@@ -216,7 +216,7 @@ def keys_are_where_only_their_owner_reads(tmp_path):
         assert folder.stat().st_mode & 0o077 == 0
     assert sorted(p.name for p in (tmp_path / "root-offline").iterdir()) == [
         "ca.pse",
-        "ceremony.cms",
+        "ceremonies",
         "register.sqlite",
         "root.pem",
     ]

@@ -26,13 +26,7 @@ from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase, phrase_from_file
 from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import (
-    RECORD,
-    found_authority,
-    found_root,
-    officer_rights,
-    read_record,
-)
+from e2s.security.pki.ceremony import Root, found_authority, found_root, officer_rights
 from e2s.security.repository.files import Repository
 
 #: Labels whose profile (security.pki.profiles) has another name.
@@ -68,7 +62,8 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
         _found_component(made, component, tell)
     _found_links(community, whole, tools, tell)
     open_accounts(made, tell)
-    for authority in (root, *authorities.values()):
+    root.close()
+    for authority in authorities.values():
         authority.close()
     replace_file(whole.root, anchor.pem, 0o644)
     tell(f"root-offline closed: move {whole.root_offline} to a safe place")
@@ -76,7 +71,7 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
 
 def _found_authorities(
     community: Community, whole: CommunityHome, tools: Tools, tell: Callable[[str], None]
-) -> tuple[Authority, dict[str, Authority]]:
+) -> tuple[Root, dict[str, Authority]]:
     """The root, the operating CA and a card CA for each issuer, by the component that will hold them."""
     holders = {c.name: c for c in _ca_holders(community)}
     officer = community.urn(community.trust.authority)
@@ -89,12 +84,9 @@ def _found_authorities(
         whole.root_offline, phrase, community=community.name, rights=rights, setting=tools.setting
     )
     tell(f"root founded in {whole.root_offline}: {root.certificate.id}")
-    record = (whole.root_offline / RECORD).read_bytes()
-    authoriser = read_record(record, root.certificate)
     founded: dict[str, Authority] = {}
     for component in holders.values():
         home = whole.component(component)
-        replace_file(home.path / "ca" / RECORD, record, 0o644)
         founded[component.name] = authority = found_authority(
             root,
             home.path / "ca",
@@ -103,7 +95,7 @@ def _found_authorities(
             name=community.urn(component.party),
             component=component.name,
             officer=officer,
-            authoriser=authoriser,
+            authoriser=None,
             setting=tools.setting,
         )
         _publish(whole, component.name, "ca", (authority.certificate,))

@@ -1,56 +1,73 @@
-"""The root is founded once, in its own folder, certifies the CAs, signs its list, and is closed again.
+"""The root is founded once, certifies the CAs in recorded ceremonies, and is closed again after each.
 
-The ceremony's record, signed by the root, names the community's first officers and their rights: nobody
-authorises the first, so everybody can read who they are.  The root's key never leaves its sealed file.
+Its first record names the community's first officers and their rights: nobody authorises the first, so
+everybody can read who they are.  The root's key never leaves its sealed file or token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
-from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal
-from e2s.base.instants import Clock, format_instant
 from e2s.base.rights import Authoriser, TableAuthoriser
-from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate, serial_number
-from e2s.crypto.cms.signed import check_signature, read_signed
-from e2s.crypto.cms.signing import sign
+from e2s.crypto.keys import spki_of
 from e2s.crypto.ports import Signer
-from e2s.security.keys.container import Cost
-from e2s.security.keys.durable import replace_file
-from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
-from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import store
+from e2s.security.keys.where import NewKey, OpenedKey, make_key
+from e2s.security.pki import ceremony_record, holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.ceremony_record import Record, Right
 from e2s.security.pki.certify import Wish, certify_root
+from e2s.security.pki.folder import (
+    CEREMONIES,
+    KEY,
+    OWN,
+    RECORD,
+    REGISTER,
+    ROOT,
+    Setting,
+    copy_records,
+    officers,
+    open_folder_key,
+    publish_own,
+    read_chain,
+    read_root,
+)
 from e2s.security.pki.names import distinguished
+from e2s.security.pki.place_file import read_places
 from e2s.security.pki.profiles import profile
+from e2s.security.pki.root import PLAIN, ROOT_NAME, Occasion, Root, certified, put_record
 
-LABEL = "ca"
-RECORD = "ceremony.cms"
-_MAX_RECORD_BYTES = 256 * 1024
-_FILES = ("ca.pse", "register.sqlite", RECORD)
+__all__ = [
+    "RECORD",
+    "ROOT_NAME",
+    "Occasion",
+    "Root",
+    "Setting",
+    "copy_records",
+    "found_authority",
+    "found_root",
+    "officer_rights",
+    "officers",
+    "open_authority",
+    "open_root",
+    "read_chain",
+    "read_record",
+    "write_record",
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What the machine gives: clock and randomness, and what a derivation may cost."""
-
-    clock: Clock
-    random: Callable[[int], bytes]
-    suite: str = "p256-sha256"
-    cost: Cost | None = None
-
-
-def officer_rights(officer: str, cas: Iterable[str]) -> frozenset[tuple[str, str, str]]:
-    """All rights of one officer at the named CAs."""
-    return frozenset((officer, right, ca) for ca in cas for right in (RIGHTS.certify, RIGHTS.revoke))
+def officer_rights(officer: str, cas: Iterable[str]) -> frozenset[Right]:
+    """All rights of one officer at the named CAs, by their components; at the root also to name officers."""
+    known = tuple(cas)
+    rights = {(officer, right, ca) for ca in known for right in (RIGHTS.certify, RIGHTS.revoke)}
+    return frozenset(rights | {(officer, RIGHTS.name, ca) for ca in known if ca == ROOT_NAME})
 
 
 def found_root(
@@ -58,34 +75,66 @@ def found_root(
     phrase: Phrase,
     *,
     community: str,
-    rights: frozenset[tuple[str, str, str]],
+    rights: frozenset[Right],
     setting: Setting,
-) -> Authority:
-    """Found the community's root in ``folder`` (``ca.pse``, ``root.pem``, register, ``ceremony.cms``).
+    officer: str = "",
+    occasion: Occasion = PLAIN,
+) -> Root:
+    """Found the community's root in ``folder``: its key, certificate, register and first record.
 
-    Raises :class:`Misuse` ``root-exists`` where there already is one.
+    Raises :class:`Misuse` ``root-exists`` where there already is a CA.
     """
-    if any((folder / file).exists() for file in _FILES):
+    if any((folder / file).exists() for file in (KEY, OWN, REGISTER, CEREMONIES, ROOT)):
         raise Misuse("root-exists", "a root was already founded here", folder=str(folder))
     at = setting.clock.now()
-    key = generate(setting.suite, setting.random)
+    key = make_key(folder, setting.where, phrase, setting.suite, random=setting.random, cost=setting.cost)
     wish = Wish(
         profile=profile("root"),
         names=(),
-        subject=distinguished(community=community, common="root"),
-        public_key=key.public_key(),
+        subject=distinguished(community=community, common=ROOT_NAME),
+        public_key=key.public_key,
     )
-    root = certify_root(wish, key, serial=serial_number(setting.random), at=at)
-    entries = {LABEL: Entry(private_key=key, certificate=root)}
-    pse = SoftwarePse.create(folder / "ca.pse", phrase, entries, cost=setting.cost, random=setting.random)
-    record = write_record(pse.signer(LABEL), community=community, rights=rights, at=at)
-    replace_file(folder / RECORD, record, 0o644)
-    replace_file(folder / "root.pem", root.pem, 0o644)
-    return _authority(folder, pse, kind="root", component="root", authoriser=None, setting=setting)
+    root = certify_root(wish, key.key, serial=serial_number(setting.random), at=at)
+    opened = key.certified(root)
+    founding = replace(
+        _founding(root, community, rights, at),
+        officer=officer or _founder(rights),
+        present=occasion.present,
+        items=(certified(root, "root", ROOT_NAME),),
+        software=setting.software,
+        note=occasion.note,
+    )
+    put_record(folder, founding, opened.signer())
+    publish_own(folder, (root,), root)
+    return Root(folder, opened, setting)
+
+
+def open_root(folder: Path, phrase: Phrase, *, setting: Setting) -> Root:
+    """Take the root out of its folder again; its officers are those of its newest record.
+
+    Raises what :func:`~e2s.security.pki.folder.read_chain` raises for records, ``ceremony-cut`` or
+    ``register-cut`` where they and the register differ, ``root-in-use``, and ``wrong-root`` where certificate
+    and key do not belong together.
+    """
+    known = read_root(folder)
+    key = open_folder_key(folder, phrase)
+    try:
+        if key.signer().certificate != known:
+            raise Refusal("wrong-root", "the root's certificate in the folder is not that of its key")
+        root = Root(folder, key, setting)
+    except Refusal:
+        key.close()
+        raise
+    try:
+        root.require_recorded()
+    except Refusal:
+        root.close()
+        raise
+    return root
 
 
 def found_authority(
-    root: Authority,
+    root: Root,
     folder: Path,
     phrase: Phrase,
     *,
@@ -93,88 +142,137 @@ def found_authority(
     name: str,
     component: str,
     officer: str,
-    authoriser: Authoriser,
+    authoriser: Authoriser | None,
     setting: Setting,
+    occasion: Occasion = PLAIN,
 ) -> Authority:
-    """Found an ``operating-ca`` or ``card-ca`` named ``name`` in ``folder``, certified by the open root."""
-    key = generate(setting.suite, setting.random)
-    community, party = name.split(":")[2:4]
-    certificate = root.issue(
-        kind,
-        key.public_key(),
-        (name,),
-        officer=officer,
-        subject=distinguished(community=community, party=party, common=component),
-    )
-    entries = {LABEL: Entry(private_key=key, certificate=certificate)}
-    pse = SoftwarePse.create(folder / "ca.pse", phrase, entries, cost=setting.cost, random=setting.random)
-    return _authority(folder, pse, kind=kind, component=component, authoriser=authoriser, setting=setting)
+    """Found a CA of profile ``kind`` named ``name`` in ``folder``, certified by the open root.
 
-
-def open_root(folder: Path, phrase: Phrase, *, setting: Setting) -> Authority:
-    """Take the root out of its folder again; its officers are those of its own record."""
-    pse = SoftwarePse.open(folder / "ca.pse", phrase)
-    return _authority(folder, pse, kind="root", component="root", authoriser=None, setting=setting)
+    The occasion's rights are given in the same ceremony; without an ``authoriser`` the records' are asked.
+    What its certificates say of places stands in the folder's :mod:`~e2s.security.pki.place_file`.
+    Repeated after a kill it goes on with the same key.  Raises ``component-taken`` where another CA has the
+    component's name and ``officer`` may not name officers.
+    """
+    waiting = _Waiting(kind, name, component, occasion)
+    key = _certified_key(root, folder, phrase, waiting, officer=officer, setting=setting)
+    chain = copy_records(root.folder, folder, root.certificate)
+    return _opened(folder, key, kind, component, authoriser or chain.authoriser(), setting)
 
 
 def open_authority(
-    folder: Path, phrase: Phrase, *, kind: str, component: str, authoriser: Authoriser, setting: Setting
-) -> Authority:
-    """Open an operating or card CA at its start."""
-    pse = SoftwarePse.open(folder / "ca.pse", phrase)
-    return _authority(folder, pse, kind=kind, component=component, authoriser=authoriser, setting=setting)
-
-
-def write_record(
-    signer: Signer, *, community: str, rights: frozenset[tuple[str, str, str]], at: datetime
-) -> bytes:
-    """The ceremony's record, signed by the root."""
-    document = {
-        "type": "e2s/1/ceremony",
-        "at": format_instant(at),
-        "community": community,
-        "root": signer.certificate.id,
-        "rights": [list(right) for right in sorted(rights)],
-    }
-    return sign(wire.encode(document), oids.DATA, signer, at)
-
-
-def read_record(octets: bytes, root: Certificate) -> TableAuthoriser:
-    """The officers' rights as the root's record has them; raises :class:`Refusal` ``bad-ceremony``."""
-    if len(octets) > _MAX_RECORD_BYTES:
-        raise Refusal("bad-ceremony", "the record is larger than may be read")
-    signed = read_signed(octets)
-    if signed.signer_certificate != root:
-        raise Refusal("bad-ceremony", "the record is not signed by this root")
-    check_signature(signed)
-    document = wire.decode(signed.octets)
-    rights = document.get("rights")
-    if document.get("type") != "e2s/1/ceremony" or not isinstance(rights, list):
-        raise Refusal("bad-ceremony", "the document is no ceremony's record")
-    for right in rights:
-        if not isinstance(right, list) or len(right) != 3 or not all(isinstance(part, str) for part in right):
-            raise Refusal("bad-ceremony", "a right names subject, right and context")
-    return TableAuthoriser(frozenset((subject, right, context) for subject, right, context in rights))
-
-
-def _authority(
     folder: Path,
-    pse: SoftwarePse,
+    phrase: Phrase,
     *,
     kind: str,
     component: str,
-    authoriser: Authoriser | None,
+    authoriser: Authoriser,
     setting: Setting,
 ) -> Authority:
-    """Join key, register and rights; the root's rights come from its own record."""
-    if authoriser is None:
-        authoriser = read_record((folder / RECORD).read_bytes(), pse.certificate(LABEL))
+    """Open an operating or card CA at its start; raises :class:`Misuse` ``no-ca`` or ``not-certified``."""
+    return _opened(folder, open_folder_key(folder, phrase), kind, component, authoriser, setting)
+
+
+def write_record(signer: Signer, *, community: str, rights: frozenset[Right], at: datetime) -> bytes:
+    """The record of a founding that says no more than the officers' rights, signed by the root."""
+    return ceremony_record.sign_record(_founding(signer.certificate, community, rights, at), signer)
+
+
+def read_record(octets: bytes, root: Certificate) -> TableAuthoriser:
+    """The officers' rights as one record of the root has them; raises :class:`Refusal` ``bad-ceremony``."""
+    return TableAuthoriser(ceremony_record.read(octets, root).rights)
+
+
+class _Waiting(NamedTuple):
+    """A CA that waits for its certificate, and what its ceremony's record says besides."""
+
+    kind: str
+    name: str
+    component: str
+    occasion: Occasion
+
+
+def _certified_key(
+    root: Root, folder: Path, phrase: Phrase, wanted: _Waiting, *, officer: str, setting: Setting
+) -> OpenedKey:
+    """The folder's key, certified by ``root``; the key that an earlier call left there if there is one."""
+    if (folder / KEY).exists() or (folder / OWN).exists():
+        opened = open_folder_key(folder, phrase)
+        own = opened.signer().certificate
+        if _issued(root, own.spki, wanted.kind) != own or (folder / ROOT).exists():
+            opened.close()
+            raise Misuse("ca-exists", "there already is a CA in this folder", folder=str(folder))
+        publish_own(folder, (own,), root.certificate)
+        return opened
+    key = make_key(folder, setting.where, phrase, setting.suite, random=setting.random, cost=setting.cost)
+    before = _issued(root, spki_of(key.public_key), wanted.kind)
+    on_record = [item for item in root.chain.items("certificate") if item.component == wanted.component]
+    if before is not None and any(item.digest == before.id for item in on_record):
+        certificate = before
+    else:
+        certificate = _certify(root, key, wanted, before, officer=officer, taken=bool(on_record))
+    opened = key.certified(certificate)
+    publish_own(folder, (certificate,), root.certificate)
+    return opened
+
+
+def _certify(
+    root: Root, key: NewKey, wanted: _Waiting, before: Certificate | None, *, officer: str, taken: bool
+) -> Certificate:
+    """The ceremony in which a waiting key is certified, or a killed one's certificate put on record."""
+    kind, name, component = wanted.kind, wanted.name, wanted.component
+    occasion = wanted.occasion
+    with root.ceremony("certifying", officer=officer, present=occasion.present, note=occasion.note) as held:
+        if taken and occasion.rights - held.rights:
+            root.require_namer(officer)
+        held.rights |= occasion.rights
+        if before is not None:
+            held.items.append(certified(before, kind, component))
+        community, party = name.split(":")[2:4]
+        certificate = before or root.issue(
+            kind,
+            key.public_key,
+            (name,),
+            officer=officer,
+            component=component,
+            subject=distinguished(community=community, party=party, common=component),
+        )
+        if occasion.list_too:
+            root.crl()
+    return certificate
+
+
+def _issued(root: Root, spki: bytes, kind: str) -> Certificate | None:
+    """The good certificate that the root gave that key already."""
+    with root.authority.database.reading() as connection:
+        return holdings.good_of_key(connection, spki, kind, root.setting.clock.now())
+
+
+def _opened(
+    folder: Path,
+    key: OpenedKey,
+    kind: str,
+    component: str,
+    authoriser: Authoriser,
+    setting: Setting,
+) -> Authority:
     return Authority(
-        pse.signer(LABEL),
-        Database.open(folder / "register.sqlite", store.TABLES),
+        key.signer(),
+        Database.open(folder / REGISTER, store.TABLES),
         kind=kind,
         component=component,
         clock=setting.clock,
         random=setting.random,
         authoriser=authoriser,
+        places=read_places(folder),
     )
+
+
+def _founding(root: Certificate, community: str, rights: frozenset[Right], at: datetime) -> Record:
+    return Record(
+        number=1, previous="", act="founding", at=at, community=community, root=root.id, rights=rights
+    )
+
+
+def _founder(rights: frozenset[Right]) -> str:
+    """Who may name officers, where nobody was said to have founded the root."""
+    return min((subject for subject, right, _ in rights if right == RIGHTS.name), default="")

@@ -1,0 +1,298 @@
+"""The root between its opening and its closing: every act at it is a ceremony that leaves a record.
+
+What the root's register has and no record names is refused at the next opening, unless a ceremony was
+interrupted; then the next record says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from e2s.base import wire
+from e2s.base.database import Database
+from e2s.base.errors import E2SError, Refusal
+from e2s.base.instants import format_instant
+from e2s.base.rights import Granted, Refused, TableAuthoriser
+from e2s.crypto.certificates import Certificate
+from e2s.crypto.kinds import PublicKey
+from e2s.crypto.ports import Signer
+from e2s.security.keys.durable import replace_file
+from e2s.security.keys.where import OpenedKey
+from e2s.security.pki import ceremony_record, holdings, store
+from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.ceremony_record import Chain, Item, Record, Right
+from e2s.security.pki.folder import CEREMONIES, OPEN, REGISTER, Setting, read_chain
+from e2s.security.verification.crls import CrlIndex
+
+#: The root's component name.
+ROOT_NAME: Final = "root"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """What a ceremony's record says besides: who is there, a note, whether the list is signed too, what rights are given."""
+
+    present: tuple[str, ...] = ()
+    note: str = ""
+    list_too: bool = False
+    rights: frozenset[Right] = frozenset()
+
+
+PLAIN: Final = Occasion()
+
+
+@dataclass
+class Ceremony:
+    """What is done between a ceremony's beginning and its record."""
+
+    act: str
+    officer: str
+    rights: frozenset[Right]
+    present: tuple[str, ...] = ()
+    note: str = ""
+    items: list[Item] = field(default_factory=list)
+
+
+class Root:
+    """The root's key, register and records, until :meth:`close`; nobody else opens the folder meanwhile."""
+
+    def __init__(self, folder: Path, key: OpenedKey, setting: Setting) -> None:
+        """Made by :mod:`e2s.security.pki.ceremony`; raises what is wrong with records, or ``root-in-use``."""
+        self.folder = folder
+        self.setting = setting
+        self._key = key
+        self._held: Ceremony | None = None
+        signer = key.signer()
+        self.chain = read_chain(folder, signer.certificate)
+        self._lock: int | None = _locked(folder)
+        self.authority = Authority(
+            signer,
+            Database.open(folder / REGISTER, store.TABLES),
+            kind="root",
+            component=ROOT_NAME,
+            clock=setting.clock,
+            random=setting.random,
+            authoriser=_Standing(self),
+        )
+
+    @property
+    def certificate(self) -> Certificate:
+        """The root's certificate."""
+        return self.authority.certificate
+
+    @property
+    def community(self) -> str:
+        """The community that the root was founded for."""
+        return self.chain.newest.community
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The officers' rights as of now: of the ceremony that is held, else of the newest record."""
+        return self._held.rights if self._held else self.chain.newest.rights
+
+    @contextlib.contextmanager
+    def ceremony(
+        self, act: str, *, officer: str = "", present: Sequence[str] = (), note: str = ""
+    ) -> Iterator[Ceremony]:
+        """Hold a ceremony: what the root does in the block stands in one record, written at its end.
+
+        ``officer`` is the founder where none is said.  When the block raises, what was done before is
+        recorded all the same, and why it ended; rights stay as they were.  Within another ceremony it is a
+        part of that one.
+        """
+        if self._held is not None:
+            yield self._held
+            return
+        self.authority.signer  # noqa: B018 - a closed root holds no ceremony
+        newest = self.chain.newest
+        held = Ceremony(act, officer or self.chain.founder, newest.rights, tuple(present), note)
+        held.items += self._unrecorded()
+        started = {"act": act, "at": format_instant(self.setting.clock.now()), "officer": held.officer}
+        replace_file(self.folder / OPEN, wire.encode(started), 0o644)
+        self._held = held
+        try:
+            yield held
+            self._record(held)
+        except Exception as error:
+            rule = error.rule if isinstance(error, E2SError) else type(error).__name__
+            ended = replace(
+                held, rights=newest.rights, note="; ".join(filter(None, (note, f"ended: {rule}")))
+            )
+            if held.items and self.chain.newest is newest:
+                self._record(ended)
+            (self.folder / OPEN).unlink(missing_ok=True)
+            raise
+        else:
+            (self.folder / OPEN).unlink(missing_ok=True)
+        finally:
+            self._held = None
+
+    def issue(
+        self,
+        kind: str,
+        key: PublicKey | bytes,
+        names: Sequence[str],
+        *,
+        officer: str,
+        component: str = "",
+        **more: Any,
+    ) -> Certificate:
+        """Certify a CA, as :meth:`~e2s.security.pki.ca.Authority.issue`, on record."""
+        with self.ceremony("certifying", officer=officer) as held:
+            certificate = self.authority.issue(kind, key, names, officer=officer, **more)
+            held.items.append(certified(certificate, kind, component))
+        return certificate
+
+    def revoke(self, serial: int, reason: str, *, officer: str, **more: Any) -> None:
+        """Withdraw what the root certified, on record."""
+        with self.ceremony("revoking", officer=officer) as held:
+            self.authority.revoke(serial, reason, officer=officer, **more)
+            with self.authority.database.reading() as connection:
+                found = holdings.of_serial(connection, serial, self.setting.clock.now())
+            if found is not None:
+                digest = found.certificate.id
+                held.items.append(Item(kind="revocation", digest=digest, name=found.name, detail=reason))
+
+    def crl(self) -> bytes:
+        """A new list, on record."""
+        with self.ceremony("listing") as held:
+            der = self.authority.crl()
+            held.items.append(_listed(der))
+        return der
+
+    def current_crl(self) -> bytes:
+        """The newest list, or a new one where it is time, on record."""
+        der = self.authority.current_crl()
+        made = _listed(der)
+        if made not in self.chain.items("list"):
+            with self.ceremony("listing") as held:
+                held.items.append(made)
+        return der
+
+    def give(self, rights: Iterable[Right], *, officer: str) -> None:
+        """Give officers rights from now on; raises :class:`Refusal` ``not-authorised``."""
+        self.require_namer(officer)
+        with self.ceremony("officers", officer=officer) as held:
+            held.rights |= frozenset(rights)
+
+    def withdraw(self, rights: Iterable[Right], *, officer: str) -> None:
+        """Take rights away from now on; somebody who may name officers is left.
+
+        Raises :class:`Refusal` ``not-authorised`` or ``last-officer``.
+        """
+        self.require_namer(officer)
+        left = self.rights - frozenset(rights)
+        if not any(right[1:] == (RIGHTS.name, ROOT_NAME) for right in left):
+            raise Refusal("last-officer", "somebody must be left who may name officers")
+        with self.ceremony("officers", officer=officer) as held:
+            held.rights = left
+
+    def require_namer(self, officer: str) -> None:
+        """Raise :class:`Refusal` ``not-authorised`` unless the officer may name officers."""
+        decision = TableAuthoriser(self.rights).decide(officer, RIGHTS.name, ROOT_NAME)
+        if isinstance(decision, Refused):
+            raise Refusal("not-authorised", decision.because, officer=officer, right=RIGHTS.name)
+
+    def require_recorded(self) -> None:
+        """Raise ``ceremony-cut`` or ``register-cut`` unless records and register name the same."""
+        left = self._unrecorded()
+        if left and not (self.folder / OPEN).exists():
+            sentence = "the root's register has a certificate that no record names"
+            raise Refusal("ceremony-cut", sentence, certificate=left[0].digest)
+        with self.authority.database.reading() as connection:
+            found = {one.certificate.id for one in holdings.holdings(connection, self.setting.clock.now())}
+        for item in self.chain.items("certificate"):
+            if item.digest not in found and item.profile != "root":
+                sentence = "the root's register lacks a certificate that a record names"
+                raise Refusal("register-cut", sentence, certificate=item.digest)
+
+    def close(self) -> None:
+        """Forget the key and give back register and folder."""
+        self.authority.close()
+        self._key.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _record(self, held: Ceremony) -> None:
+        newest = self.chain.newest
+        record = Record(
+            number=newest.number + 1,
+            previous=newest.digest,
+            act=held.act,
+            # A clock may be set back, and the chain goes on.
+            at=max(self.setting.clock.now(), newest.at),
+            community=newest.community,
+            root=self.certificate.id,
+            rights=held.rights,
+            officer=held.officer,
+            present=held.present,
+            items=tuple(held.items),
+            software=self.setting.software,
+            note=held.note,
+        )
+        put = put_record(self.folder, record, self.authority.signer)
+        self.chain = Chain((*self.chain.records, put))
+
+    def _unrecorded(self) -> list[Item]:
+        """What an interrupted ceremony certified and did not record."""
+        known = {item.digest for item in self.chain.items("certificate")}
+        with self.authority.database.reading() as connection:
+            found = list(holdings.holdings(connection, self.setting.clock.now()))
+        return [
+            replace(certified(one.certificate, one.profile), detail="by a ceremony that was interrupted")
+            for one in found
+            if one.certificate.id not in known
+        ]
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """The rights that stand at a root now."""
+
+    root: Root
+
+    def decide(self, subject: str, right: str, context: str) -> Granted | Refused:
+        """As the record, or the ceremony that is held, has it."""
+        return TableAuthoriser(self.root.rights).decide(subject, right, context)
+
+
+def put_record(folder: Path, record: Record, signer: Signer) -> Record:
+    """Sign the next record into the folder; raises ``ceremony-forked`` where there is one already."""
+    path = folder / CEREMONIES / f"{record.number:04d}.cms"
+    if path.exists():
+        raise Refusal("ceremony-forked", "there already is a record of this number", number=record.number)
+    octets = ceremony_record.sign_record(record, signer)
+    put = ceremony_record.read(octets, signer.certificate)
+    replace_file(path, octets, 0o644)
+    return put
+
+
+def certified(certificate: Certificate, kind: str, component: str = "") -> Item:
+    """A certificate of profile ``kind`` as a record names it."""
+    name = certificate.name or certificate.subject
+    return Item(kind="certificate", digest=certificate.id, profile=kind, name=name, component=component)
+
+
+def _listed(der: bytes) -> Item:
+    index = CrlIndex.read(der)
+    said = f"number {index.number}, until {format_instant(index.next_update)}"
+    return Item(kind="list", digest="sha-256:" + wire.b64u(sha256(der).digest()), detail=said)
+
+
+def _locked(folder: Path) -> int:
+    """The folder, held for this process; raises :class:`Refusal` ``root-in-use``."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise Refusal("root-in-use", "a ceremony is held here already", folder=str(folder)) from error
+    return handle
