@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol
 
 from e2s.base.errors import Misuse, Refusal
@@ -57,6 +58,16 @@ class Book(Protocol):
 
     def name_of(self, holder: int, party: str) -> str:
         """The name that this person has at the party, or the empty string."""
+
+
+class Ledger(Book, Protocol):
+    """Port: a book in which names are given and persons identified."""
+
+    def give(self, key: str, name: str, party: str, holder: int | None, at: datetime) -> int:
+        """Give a name for ever, to a new person where ``holder`` is None; the person's number."""
+
+    def identify(self, documents: Sequence[str], holder: int) -> None:
+        """These documents, by their keyed digests in base64url, are that person's."""
 
 
 def check_label(label: str, what: str = "name") -> str:
