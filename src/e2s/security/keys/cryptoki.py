@@ -80,14 +80,14 @@ class Module:
         self.pkcs11 = pkcs11
         self.lock = threading.RLock()
         self.logins: dict[bytes, Login] = {}
-        self._pid = os.getpid()
+        self.forked = False
         self._lib: Any = None
 
     @contextmanager
     def calling(self) -> Iterator[None]:
         """Alone in the module; its errors come out as refusals."""
         with self.lock:
-            if os.getpid() != self._pid:
+            if self.forked:
                 raise Refusal("token-of-another-process", "a token is opened by the process that uses it")
             try:
                 yield
@@ -134,7 +134,7 @@ class Login:
         self._serial: bytes = token.serial
         self._label: str = token.label
         self._pin = Phrase(pin.octets)
-        self._session: Any = None
+        self.session: Any = None
         self._log_in(token)
 
     @property
@@ -150,13 +150,13 @@ class Login:
         """``act(session)``, and once more on a new session where this one was lost; alone in the module."""
         with self.module.calling():
             try:
-                return act(self._session)
+                return act(self.session)
             except self.module.pkcs11.PKCS11Error as error:
                 lost = told(error)
             if lost.rule not in _LOST:
                 raise lost
             self._again(lost)
-            return act(self._session)
+            return act(self.session)
 
     def write(self, act: Callable[[Any], Given]) -> Given:
         """``act(session)`` on a session that may change the token."""
@@ -178,7 +178,7 @@ class Login:
     def close(self) -> None:
         """Log out and forget the PIN."""
         self._pin.wipe()
-        session, self._session = self._session, None
+        session, self.session = self.session, None
         if session is not None:
             with suppress(self.module.pkcs11.PKCS11Error):
                 session.close()
@@ -186,9 +186,9 @@ class Login:
     def _log_in(self, token: Any) -> None:
         pkcs11 = self.module.pkcs11
         try:
-            self._session = token.open(user_pin=self._pin.octets.decode())
+            self.session = token.open(user_pin=self._pin.octets.decode())
         except pkcs11.UserAlreadyLoggedIn:
-            self._session = token.open()
+            self.session = token.open()
         except pkcs11.PKCS11Error as error:
             refusal = told(error)
             if refusal.rule == "wrong-pin":
@@ -209,7 +209,7 @@ class Login:
             warned = self.module.pkcs11.TokenFlag
             if flags & (warned.USER_PIN_COUNT_LOW | warned.USER_PIN_FINAL_TRY | warned.USER_PIN_LOCKED):
                 raise lost
-            old, self._session = self._session, None
+            old, self.session = self.session, None
             with suppress(self.module.pkcs11.PKCS11Error):
                 old.close()
             self._log_in(token)
@@ -232,6 +232,18 @@ def _tries_left(pkcs11: Any, token: Any) -> dict[str, str | int | bool | None]:
 
 _MODULES: Final[dict[str, Module]] = {}
 _LOADING: Final = threading.Lock()
+
+
+def _forked() -> None:
+    """A child has none of its parent's sessions (PKCS#11 v3.1, 5.4.1); its lock may stand closed for ever."""
+    for module in _MODULES.values():
+        module.lock = threading.RLock()
+        module.forked = True
+        for login in module.logins.values():
+            login.session = None
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def module_at(path: Path) -> Module:

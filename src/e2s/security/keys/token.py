@@ -6,7 +6,6 @@ signature costs one short exchange whatever is signed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from e2s.base import meter
@@ -20,13 +19,14 @@ from e2s.security.keys.lent import lend
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.token_objects import (
     GENERATED,
-    Form,
+    Key,
+    Use,
     check_kept,
     flag,
-    form_of,
     generate_pair,
     label_of,
     public_of,
+    use_of,
 )
 
 __all__ = ["TokenKeys", "TokenPlace", "TokenSigner", "check_label", "open_token"]
@@ -51,21 +51,12 @@ def open_token(place: TokenPlace, pin: Phrase) -> TokenKeys:
     return TokenKeys(log_in(place, pin))
 
 
-@dataclass(frozen=True, eq=False)
-class _Key:
-    """A private key on one session, and the PIN's way in where each signature wants it."""
-
-    object: Any
-    asks: bool
-
-
 class TokenKeys:
     """The keys of one token; used by any number of threads of one process."""
 
     def __init__(self, login: Login) -> None:
         """Use :func:`open_token`."""
         self._login: Login | None = login
-        self._found: dict[str, tuple[Any, _Key]] = {}
 
     def labels(self) -> tuple[str, ...]:
         """The labels of the private keys in the token, sorted; a key without one is left out."""
@@ -122,7 +113,7 @@ class TokenKeys:
         if spki_of(self.public_key(label)) != certificate.spki:
             raise _wrong(label)
         self._open().do(lambda session: check_kept(self._pkcs11, self._key(session, label).object))
-        proof = self.sign(label, self.form(chosen), _PROBE)
+        proof = self.sign(self.use(label, chosen), _PROBE)
         if not chosen.verified(certificate.public_key, proof, _PROBE):
             raise _wrong(label)
         return TokenSigner(self, label, certificate, chain, chosen)
@@ -146,38 +137,41 @@ class TokenKeys:
                 one.destroy()
             return len(ours)
 
-        self._found.clear()
         if not self._open().write(destroying):
             raise _missing(label)
 
     def close(self) -> None:
         """Log out, unless others of this process go on; afterwards each use is refused: ``token-closed``."""
         login, self._login = self._login, None
-        self._found.clear()
         if login is not None:
             log_out(login)
 
-    def sign(self, label: str, form: Form, data: bytes) -> bytes:
-        """The signature of the key ``label`` over ``data`` in ``form``, as X.509 and CMS have it."""
-        octets = form.prepare(data)
+    def sign(self, use: Use, data: bytes) -> bytes:
+        """The signature of a key over ``data``, as X.509 and CMS have it."""
+        octets = use.digest(data).digest() if use.info is None else use.info(data)
+        login = self._login or self._open()
+        # The short way: the key is known on this session, and only the lock is before the module.
+        with login.module.lock:
+            known = use.known
+            if known is not None and known.session is login.session and not known.asks:
+                try:
+                    made = known.object.sign(octets, **use.how)
+                except login.module.pkcs11.PKCS11Error:
+                    pass  # the long way says what it is, or mends it
+                else:
+                    return use.finish(made)
 
         def signing(session: Any) -> bytes:
-            key = self._key(session, label)
-            signature: bytes = key.object.sign(
-                octets,
-                mechanism=form.mechanism,
-                mechanism_param=form.parameter,
-                pin=login.authenticate() if key.asks else None,
-                buffer_size=form.room,
-            )
+            key = use.known = self._key(session, use.label)
+            pin = login.authenticate() if key.asks else None
+            signature: bytes = key.object.sign(octets, pin=pin, **use.how)
             return signature
 
-        login = self._open()
-        return form.finish(login.do(signing))
+        return use.finish(login.do(signing))
 
-    def form(self, suite: SignatureSuite) -> Form:
-        """How ``suite`` signs in this token, for :meth:`sign`."""
-        return form_of(self._pkcs11, suite)
+    def use(self, label: str, suite: SignatureSuite) -> Use:
+        """The key ``label`` by ``suite``, for :meth:`sign`."""
+        return use_of(self._pkcs11, label, suite)
 
     @property
     def _pkcs11(self) -> Any:
@@ -188,15 +182,9 @@ class TokenKeys:
             raise Refusal("token-closed", "the token was closed")
         return self._login
 
-    def _key(self, session: Any, label: str) -> _Key:
-        """The private key on ``session``, looked for once."""
-        known = self._found.get(label)
-        if known is not None and known[0] is session:
-            return known[1]
+    def _key(self, session: Any, label: str) -> Key:
         found = self._find(session, label, private=True)
-        key = _Key(found, flag(self._pkcs11, found, "ALWAYS_AUTHENTICATE"))
-        self._found[label] = (session, key)
-        return key
+        return Key(session, found, flag(self._pkcs11, found, "ALWAYS_AUTHENTICATE"))
 
     def _find(self, session: Any, label: str, *, private: bool) -> Any:
         pkcs11 = self._pkcs11
@@ -216,7 +204,7 @@ class TokenKeys:
 class TokenSigner:
     """A :class:`~e2s.crypto.ports.Signer` whose key is in a token."""
 
-    __slots__ = ("_form", "_keys", "_label", "certificate", "chain", "suite")
+    __slots__ = ("_keys", "_use", "certificate", "chain", "suite")
 
     def __init__(
         self,
@@ -231,29 +219,27 @@ class TokenSigner:
         self.chain = chain
         self.suite = suite
         self._keys = keys
-        self._label = label
-        self._form = keys.form(suite)
+        self._use = keys.use(label, suite)
 
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data``; raises :class:`Refusal` ``token-...`` when the token does not sign."""
         meter.count("sign")
-        return self._keys.sign(self._label, self._form, data)
+        return self._keys.sign(self._use, data)
 
 
 class _Voice:
     """What a lent key asks: a suite and a way to sign."""
 
-    __slots__ = ("_form", "_keys", "_label", "suite")
+    __slots__ = ("_keys", "_use", "suite")
 
     def __init__(self, keys: TokenKeys, label: str, suite: SignatureSuite) -> None:
         self.suite = suite
         self._keys = keys
-        self._label = label
-        self._form = keys.form(suite)
+        self._use = keys.use(label, suite)
 
     def sign(self, data: bytes) -> bytes:
         meter.count("sign")
-        return self._keys.sign(self._label, self._form, data)
+        return self._keys.sign(self._use, data)
 
 
 def _missing(label: str) -> Refusal:

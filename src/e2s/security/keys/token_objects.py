@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.kinds import PublicKey
-from e2s.crypto.suites import MIN_RSA_BITS, SignatureSuite, signature_suite_of
+from e2s.crypto.suites import MAX_RSA_BITS, MIN_RSA_BITS, SignatureSuite, signature_suite_of
 from e2s.crypto.suites.digests import DIGESTS
 
 _CURVES: Final[dict[str, tuple[str, ec.EllipticCurve]]] = {
@@ -25,46 +24,72 @@ _CURVES: Final[dict[str, tuple[str, ec.EllipticCurve]]] = {
     "p521-sha512": (oids.P521, ec.SECP521R1()),
 }
 _RSA: Final = frozenset({"rsa3072-pss-sha256", "rsa3072-pkcs1-sha256"})
+#: Octets of a coordinate on the largest curve, P-521.
+_MAX_COORDINATE: Final = 66
 #: Suites whose keys a token generates.
 GENERATED: Final = frozenset(_CURVES) | _RSA
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
-    """How a suite signs in a token: what is handed over, by which mechanism, and what comes back."""
+class Key:
+    """A private key on one session; ``asks`` where it wants the PIN at each signature."""
 
-    prepare: Callable[[bytes], bytes]
-    mechanism: Any
-    parameter: Any
+    session: Any
+    object: Any
+    asks: bool
+
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """How the key ``label`` signs: what is handed over, how it is asked, what becomes of the answer.
+
+    A digest is handed over, or what ``info`` makes of the data; ``known`` is the key where it was found last.
+    """
+
+    label: str
+    digest: Callable[..., Any]
+    how: dict[str, Any]
     finish: Callable[[bytes], bytes]
-    room: int
+    info: Callable[[bytes], bytes] | None = None
+    known: Key | None = None
 
 
-def form_of(pkcs11: Any, suite: SignatureSuite) -> Form:
-    """The form of ``suite``: a digest for ECDSA and PSS, a DigestInfo for PKCS#1 v1.5 (RFC 8017, 9.2)."""
+def use_of(pkcs11: Any, label: str, suite: SignatureSuite) -> Use:
+    """How ``suite`` signs in a token: for PKCS#1 v1.5 a DigestInfo is handed over (RFC 8017, 9.2)."""
     digest = suite.digest
     if suite.kind == "ec":
-        return Form(lambda data: digest(data).digest(), pkcs11.Mechanism.ECDSA, None, _signature, 256)
+        how = {"mechanism": pkcs11.Mechanism.ECDSA, "buffer_size": 2 * _MAX_COORDINATE}
+        return Use(label, digest, how, _signature)
     pad, _hashing = suite.scheme
+    how = {"mechanism": pkcs11.Mechanism.RSA_PKCS, "buffer_size": MAX_RSA_BITS // 8}
     if isinstance(pad, padding.PSS):
         parameter = (pkcs11.Mechanism.SHA256, pkcs11.MGF.SHA256, suite.digest_size)
-        mechanism = pkcs11.Mechanism.RSA_PKCS_PSS
-        return Form(lambda data: digest(data).digest(), mechanism, parameter, bytes, 2048)
+        how |= {"mechanism": pkcs11.Mechanism.RSA_PKCS_PSS, "mechanism_param": parameter}
+        return Use(label, digest, how, bytes)
     named = DIGESTS["sha256"].identifiers[1]
 
     def info(data: bytes) -> bytes:
         return der.sequence(named, der.octet_string(digest(data).digest()))
 
-    return Form(info, pkcs11.Mechanism.RSA_PKCS, None, bytes, 2048)
+    return Use(label, digest, how, bytes, info)
 
 
 def _signature(pair: bytes) -> bytes:
-    """An ECDSA-Sig-Value (RFC 3279, 2.2.3) of r ‖ s, both of the same size (PKCS#11, 6.3.1)."""
+    """An ECDSA-Sig-Value (RFC 3279, 2.2.3) of r ‖ s, both of the same size (PKCS#11 v3.1, 6.3.1).
+
+    Written out here: right behind the token's own work the library's way costs a tenth of a signature.
+    """
     half, odd = divmod(len(pair), 2)
-    r, s = int.from_bytes(pair[:half], "big"), int.from_bytes(pair[half:], "big")
-    if odd or not r or not s:
+    r, s = pair[:half].lstrip(b"\0"), pair[half:].lstrip(b"\0")
+    if odd or not r or not s or half > _MAX_COORDINATE:
         raise Refusal("bad-token-signature", "the token gave no signature of this kind")
-    return encode_dss_signature(r, s)
+    if r[0] & 0x80:
+        r = b"\0" + r
+    if s[0] & 0x80:
+        s = b"\0" + s
+    size = len(r) + len(s) + 4
+    head = b"\x30%c" % size if size < 0x80 else b"\x30\x81%c" % size
+    return b"%b\x02%c%b\x02%c%b" % (head, len(r), r, len(s), s)
 
 
 def generate_pair(pkcs11: Any, session: Any, label: str, suite: str) -> None:
