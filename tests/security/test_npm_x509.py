@@ -23,12 +23,13 @@ from tests.judges.parties import KEYS, SIGNING, peer
 from tests.worlds.pki import START
 
 NAME = "urn:e2s:market:shop"
+SERIAL = 1 << 127
 
 
 def root(kind: str) -> KeySigner:
     key = peer(kind, "root").key
     wish = Wish(profile=profile("root"), names=(NAME,), public_key=key.public_key())
-    return KeySigner(certify_root(wish, key, serial=1, at=START), (), key)
+    return KeySigner(certify_root(wish, key, serial=SERIAL, at=START), (), key)
 
 
 def altered(octets: bytes) -> bytes:
@@ -49,7 +50,7 @@ def test_a_root_and_what_it_certifies(kind):
     for subject in KEYS if kind == "ed25519" else (kind, "ml-kem-768"):
         use = profile("merchant" if subject in SIGNING else "merchant-agreement")
         wish = Wish(profile=use, names=(NAME,), public_key=peer(subject).key.public_key())
-        made = certify(wish, issuer, serial=2, at=START)
+        made = certify(wish, issuer, serial=SERIAL + 1, at=START)
         assert judged(made.der, issuer.certificate)[0]
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2s.base import meter
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
+from e2s.security.pki import lint
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verifier import MAX_UNTRUSTED, Verifier
@@ -364,9 +365,13 @@ def test_confined_ca_names_only_its_partys_persons():
     assert refused(chain(ca_with=confined, leaf_with=other), asked=None) == "name-constraint"
 
 
-def test_card_ca_certifies_no_merchant():
+def test_card_ca_certifies_no_merchant(monkeypatch):
+    """Not by our own linting, and one without it is not believed."""
     pki = make_pki()
     pki.operating_ca = pki.bank_ca
+    with pytest.raises(Refusal, match="lint-purpose"):
+        pki.issue("merchant", "urn:e2s:market:bank:volt")
+    monkeypatch.setattr(lint, "check", lambda *_parts: None)
     certificate, path, _ = pki.issue("merchant", "urn:e2s:market:bank:volt")
     verdict = pki.verifier().judge(certificate, path, pki.crls(), at=START, purpose=MERCHANT, name=None)
     assert verdict.rule == "wrong-purpose"

@@ -7,21 +7,19 @@ signed.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from e2s.base.errors import Refusal
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
-from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of, signing
+from e2s.crypto.kinds import PrivateKey, PublicKey, signing
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys.lent import built
 from e2s.security.pki.names import general_name, subject_of
 from e2s.security.pki.places import NOWHERE, Places
+from e2s.security.pki.possession import MAX_REQUEST_BYTES, read_proof
 from e2s.security.pki.template import BACKDATED, template_of
 from e2s.security.pki.wish import Wish
 
@@ -35,8 +33,6 @@ __all__ = [
     "read_request",
     "request",
 ]
-
-MAX_REQUEST_BYTES = 16 * 1024
 
 
 def certify(
@@ -81,20 +77,6 @@ def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:
 def read_request(octets: bytes) -> PublicKey:
     """The key whose possession the request proves; its wishes for names are not read.
 
-    Raises :class:`Refusal` ``bad-request`` or ``no-possession``.
+    Raises :class:`Refusal` ``bad-request``, ``suite-unknown`` or ``no-possession``.
     """
-    if len(octets) > MAX_REQUEST_BYTES:
-        raise Refusal("bad-request", "the request is larger than may be read", size=len(octets))
-    try:
-        parsed = x509.load_der_x509_csr(octets)
-        key = parsed.public_key()
-        good = parsed.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise Refusal("bad-request", "the octets are not a request that can be read") from error
-    if not kind_of(type(key)):
-        raise Refusal("bad-request", "the request's key is of an unknown kind")
-    if not good:
-        raise Refusal("no-possession", "the request is not signed by the key that it names")
-    known = cast(PublicKey, key)
-    signature_suite_of(known)
-    return known
+    return read_proof(octets).key

@@ -60,24 +60,21 @@ class Template:
         spki, prefix = wish.spki, self._key
         if not spki.startswith(prefix):
             raise Refusal("lint-key", "the key is not encoded like those of its kind (RFC 5280, 4.1.2.7)")
-        subject, names = wish.subject_der, wish.names
+        subject = wish.subject_der
         shard = places.shard(serial)
         tail = self._tails.get(shard)
-        linted = tail is not None and not self._whole
+        # alternative names are critical beside an empty subject: another shape than the template's first
+        linted = tail is not None and not self._whole and subject != _EMPTY
         if tail is None:
             tail = _tail(issuer, places, shard)
-        said = b""
-        if names:
-            said = extensions.alternative_names(
-                [alternative_name(name) for name in names], critical=subject == _EMPTY
-            )
+        names = [alternative_name(name) for name in wish.names]
+        said = extensions.alternative_names(names, critical=subject == _EMPTY) if names else b""
         more = extensions.pan_commit(wish.pan_commit) if wish.pan_commit is not None else b""
         key_id = sha1(spki[len(prefix) :], usedforsecurity=False).digest()
         whole = b"".join((self._before, _KEY_ID, key_id, said, self._after, more, tail))
-        number = der.integer(serial)
         made = der.sequence(
             _VERSION,
-            number,
+            der.integer(serial),
             self._head,
             self._validity(wish, at),
             subject,
@@ -85,7 +82,7 @@ class Template:
             der.tlv(0xA3, der.tlv(der.SEQUENCE, whole)),
         )
         if linted:
-            lint.check_parts(number, subject, said)
+            lint.check_parts(serial, subject, names)
         else:
             lint.check(made, profile, issuer)
             self._tails[shard] = tail
@@ -96,7 +93,10 @@ class Template:
         span, until = self._span, wish.not_after
         if span is not None and span[0] == at and span[1] == until:
             return span[2]
-        latest = until or at + wish.profile.lifetime
+        longest = at + wish.profile.lifetime
+        latest = until or longest
+        if latest > longest:
+            raise Refusal("lint-validity", "it would be valid for longer than its profile says")
         if self._latest is not None:
             latest = min(latest, self._latest)
         if latest < at:
