@@ -1,12 +1,51 @@
-"""``e2s ca``."""
+"""``e2s ca``: certification authorities, from the root's ceremony to the daily work."""
 
 from __future__ import annotations
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Certification authorities.")
+from e2s.cli import ca_founding, ca_issue, ca_show, ca_withdraw
 
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Found and run certification authorities.",
+    epilog="Example: e2s ca root root --name market --phrase-file root.phrase",
+)
 
-@app.callback()
-def _group() -> None:
-    """A group of its own."""
+_COMMANDS = (
+    (
+        "root",
+        ca_founding.root,
+        "e2s ca root root --name market --phrase-file root.phrase",
+    ),
+    (
+        "create",
+        ca_founding.create,
+        "e2s ca create ca --root root --phrase-file ca.phrase",
+    ),
+    (
+        "issue",
+        ca_issue.issue,
+        "e2s ca issue ca --profile tls-server --name shop.example",
+    ),
+    ("request", ca_issue.request, "e2s ca request --name shop.example"),
+    ("renew", ca_issue.renew, "e2s ca renew ca shop.example.pem --out shop-2.pem"),
+    (
+        "revoke",
+        ca_withdraw.revoke,
+        "e2s ca revoke ca shop.example.pem --reason keyCompromise",
+    ),
+    ("hold", ca_withdraw.hold, "e2s ca hold ca shop.example.pem"),
+    ("release", ca_withdraw.release, "e2s ca release ca shop.example.pem"),
+    ("crl", ca_withdraw.crl, "e2s ca crl ca --out ca.crl"),
+    ("list", ca_show.list_, "e2s ca list ca --state good"),
+    ("show", ca_show.show, "e2s ca show ca shop.example.pem"),
+    ("profiles", ca_show.profiles, "e2s ca profiles"),
+    ("lint", ca_show.lint, "e2s ca lint shop.example.pem --profile tls-server"),
+    ("record", ca_show.record, "e2s ca record root"),
+    ("key", ca_show.key, "e2s ca key root"),
+)
+for _name, _act, _example in _COMMANDS:
+    app.command(_name, epilog=f"Example: {_example}")(_act)

@@ -37,7 +37,7 @@ ROOT_NAME: Final = "root"
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """What a ceremony's record says besides: who is there, a note, whether the list is signed too, what rights are given."""
+    """What is particular of one ceremony: who is there, a note, whether the list is signed, rights given."""
 
     present: tuple[str, ...] = ()
     note: str = ""
