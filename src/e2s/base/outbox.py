@@ -6,6 +6,7 @@ that it is durable; so a kill between the two repeats the message, and receivers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -47,6 +48,13 @@ class Outbox:
         values = {"topic": topic, "body": body, "at": at.isoformat()}
         prepared.add(connection, self.table, values)
 
+    def put_all(self, connection: sa.Connection, topic: str, bodies: Sequence[bytes], at: datetime) -> None:
+        """Add rows of one instant within the act's transaction."""
+        instant = at.isoformat()
+        prepared.add_all(
+            connection, self.table, [{"topic": topic, "body": body, "at": instant} for body in bodies]
+        )
+
     def waiting(self, connection: sa.Connection, topic: str, most: int = 200) -> list[tuple[int, bytes]]:
         """The oldest rows of ``topic``, at most ``most``."""
         return [(row.id, row.body) for row in self._waiting.rows(connection, topic=topic, most=most)]
@@ -72,3 +80,9 @@ class OutboxSink:
     def append(self, event: Event) -> None:
         """Write the event as a row of topic ``audit``."""
         self._outbox.put(self._connection, "audit", event.encoded(), event.at)
+
+    def append_all(self, events: Sequence[Event]) -> None:
+        """Write events of one instant."""
+        if events:
+            bodies = [event.encoded() for event in events]
+            self._outbox.put_all(self._connection, "audit", bodies, events[0].at)

@@ -28,6 +28,7 @@ from e2s.security.pki.listing import Lists
 from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Rights
 from e2s.security.pki.orders import Order
 from e2s.security.pki.places import NOWHERE, Places
+from e2s.security.pki.profiles import NO_LIMITS, Limits
 
 __all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
 
@@ -79,6 +80,7 @@ class Authority(Office):
         subject: x509.Name | None = None,
         confidence: str | None = None,
         case: str = "",
+        limits: Limits = NO_LIMITS,
     ) -> Certificate:
         """Certify ``key`` (a public key, or a PKCS #10 request) for profile ``kind`` under ``names``.
 
@@ -95,6 +97,7 @@ class Authority(Office):
             subject=subject,
             confidence=confidence,
             case=case,
+            limits=limits,
         )
         return _good(self.issue_all((order,))[0])
 

@@ -9,6 +9,7 @@ look: whoever asks compares the row.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from threading import Lock
 from typing import Final
 
@@ -78,7 +79,10 @@ class Finder:
             .where(table.id > given("after"))
             .order_by(table.id)
         )
-        self._found = Prepared(sa.select(found.c.certificate).where(found.c.key == given("number")))
+        wanted = sa.func.json_each(given("numbers")).table_valued("value")
+        self._found = Prepared(
+            sa.select(found.c.key, found.c.certificate).where(found.c.key.in_(sa.select(wanted.c.value)))
+        )
         self._state = Prepared(sa.select(indexed))
         self._put = Prepared(found.insert().prefix_with("OR IGNORE"), ("key", "certificate"))
         columns = ("id", "upto", "target", "key", "certificate")
@@ -86,18 +90,28 @@ class Finder:
 
     def ids(self, connection: sa.Connection, number: int) -> list[int]:
         """Certificates that may have this number, oldest first."""
+        return self.all_ids(connection, (number,)).get(number, [])
+
+    def all_ids(self, connection: sa.Connection, numbers: Sequence[int]) -> dict[int, list[int]]:
+        """By each of the numbers that some certificates may have, those certificates."""
+        found: dict[int, list[int]] = {}
+        values = {"numbers": str(list(numbers))}
+        for number, certificate in self._found.cursor(connection, values):
+            found.setdefault(number, []).append(certificate)
         with self._lock:
             self._catch_up(connection)
-            newest = self._tail.get(number, ())
-        return sorted({*self._found.column(connection, number=number), *newest})
+            newest = {number: self._tail[number] for number in numbers if number in self._tail}
+        for number, certificates in newest.items():
+            found[number] = sorted({*found.get(number, ()), *certificates})
+        return found
 
-    def settle(self, connection: sa.Connection) -> None:
-        """Take the index one slice further, when enough waits; within an act's transaction."""
+    def settle(self, connection: sa.Connection) -> bool:
+        """Take the index one slice further, when enough waits, in an act's transaction; whether it did."""
         with self._lock:
             upto, target, behind = self._read_state(connection)
             if not target:
                 if len(self._tail) < WAITING:
-                    return
+                    return False
                 target, behind = self._last, _START
             batch = self._slice(target, behind)
             self._put.run_all(connection, [{"key": n, "certificate": one} for n, one in batch])
@@ -106,6 +120,7 @@ class Finder:
             key, certificate = batch[-1]
             state = {"upto": upto, "target": target, "key": key, "certificate": certificate}
             self._mark.run(connection, {"id": 1, **state})
+            return True
 
     def _slice(self, target: int, behind: tuple[int, int]) -> list[tuple[int, int]]:
         """The next numbers of certificates up to ``target``."""
@@ -127,12 +142,11 @@ class Finder:
             self._tail = {n: ones for n, ones in kept.items() if ones}
             self._upto, self._last = upto, max(upto, self._last)
             self._sorted, self._target = [], 0
-        for row in self._newer.rows(connection, after=self._last):
-            self._remember(of_serial(int.from_bytes(row.serial, "big")), row.id)
-            self._remember(of_key(row.spki), row.id)
-            if row.approval:
-                self._remember(of_approval(row.approval, row.spki), row.id)
-            self._last = row.id
-
-    def _remember(self, number: int, certificate: int) -> None:
-        self._tail[number] = (*self._tail.get(number, ()), certificate)
+        tail = self._tail
+        for certificate, serial, spki, approval in self._newer.cursor(connection, {"after": self._last}):
+            numbers = [of_serial(int.from_bytes(serial, "big")), of_key(spki)]
+            if approval:
+                numbers.append(of_approval(approval, spki))
+            for number in numbers:
+                tail[number] = (*tail[number], certificate) if number in tail else (certificate,)
+            self._last = certificate

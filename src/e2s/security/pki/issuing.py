@@ -6,23 +6,24 @@ its record and event; a serial that was intended and not recorded is void.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
 import sqlalchemy as sa
-from cryptography import x509
 
-from e2s.base.errors import E2SError, Refusal
+from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.wire import b64u
-from e2s.crypto.certificates import Certificate, serial_number
+from e2s.crypto.certificates import serial_number
 from e2s.crypto.keys import spki_of
+from e2s.crypto.ports import Signer
 from e2s.security.pki import store
-from e2s.security.pki.certify import Wish, certify, read_request
+from e2s.security.pki.certify import Wish, certify_der
 from e2s.security.pki.feed import Kind
 from e2s.security.pki.office import RIGHTS, Office
 from e2s.security.pki.orders import Order
+from e2s.security.pki.possession import read_proof
 from e2s.security.pki.profiles import Profile, profile
 from e2s.security.status.entries import Entry, encode
 
@@ -101,20 +102,19 @@ def _group(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | 
     signed: dict[int, bytes | E2SError] = {}
     try:
         for one in intended:
-            signed[one.serial] = _signed(office, one, at)
+            signed[one.serial] = _signed(office, signer, one, at)
         with office.database.transaction() as connection:
             _record(office, connection, intended, signed, at)
     except BaseException:
         office.abandoned += [one.octets for one in intended]
         raise
-    _ = signer
     return [signed[one.serial] if isinstance(one, _Intended) else one for one in results]
 
 
 def _wanted(office: Office, order: Order) -> Wanted:
     """The order's wish, once its profile, names and proof of possession are good."""
     chosen = profile(order.profile)
-    key = read_request(order.key) if isinstance(order.key, bytes) else order.key
+    key, spki = read_proof(order.key) if isinstance(order.key, bytes) else (order.key, spki_of(order.key))
     check_wish(office, chosen, order.names)
     wish = Wish(
         profile=chosen,
@@ -123,10 +123,13 @@ def _wanted(office: Office, order: Order) -> Wanted:
         pan_commit=order.pan_commit,
         not_after=order.not_after,
         subject=order.subject,
+        confidence=order.confidence,
+        limits=order.limits,
+        spki=spki,
     )
     return Wanted(
         wish=wish,
-        spki=sha256(spki_of(key)).digest(),
+        spki=sha256(spki).digest(),
         officer=order.officer,
         case=order.case,
         approval=order.approval,
@@ -138,20 +141,11 @@ def check_wish(office: Office, wanted: Profile, names: Sequence[str]) -> None:
     own = office.profile
     if wanted.name not in own.issues:
         raise Refusal("wrong-profile", "this CA does not certify for that purpose", profile=wanted.name)
-    realm = _realm(office.certificate, confined=own.confined)
     for name in names:
         urn = name.startswith("urn:")
         itself = own.confined and name == office.certificate.name
-        if not itself and ((urn and not name.startswith(realm)) or (own.confined and not urn)):
+        if not itself and ((urn and not name.startswith(office.realm)) or (own.confined and not urn)):
             raise Refusal("foreign-name", "this CA does not certify names outside its realm", name=name)
-
-
-def _realm(certificate: Certificate, *, confined: bool) -> str:
-    """What the URNs that a CA certifies begin with: its community's, or its party's, name and a colon."""
-    if confined:
-        return f"{certificate.name}:"
-    organisation = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-    return f"urn:e2s:{organisation[0].value!s}:" if organisation else "urn:e2s:"
 
 
 def _intend(
@@ -160,20 +154,24 @@ def _intend(
     """Note what will be signed: a key of one use only, an approval once."""
     results: list[bytes | E2SError | _Intended] = []
     pending = store.intents(connection)
+    spkis = [one.spki for one in wanted if isinstance(one, Wanted)]
     uses = {(row.spki, row.use) for row in pending}
+    uses |= store.uses_of_keys(connection, office.finder, spkis)
+    used: dict[bytes, set[str]] = {}
+    for spki, use in uses:
+        used.setdefault(spki, set()).add(use)
     approved = {(row.approval, row.spki) for row in pending if row.approval}
     rows = []
     for one in wanted:
         if isinstance(one, E2SError):
             results.append(one)
             continue
-        known = _known(office, connection, one, uses, approved)
+        known = _known(office, connection, one, used.get(one.spki, ()), approved)
         if known is not None:
             results.append(known)
             continue
         intended = _intended(office, one, at)
-        use = one.wish.profile.use.value
-        uses.add((one.spki, use))
+        used.setdefault(one.spki, set()).add(one.wish.profile.use.value)
         if one.approval:
             approved.add((one.approval, one.spki))
         rows.append(intended.row)
@@ -186,7 +184,7 @@ def _known(
     office: Office,
     connection: sa.Connection,
     one: Wanted,
-    uses: set[tuple[bytes, str]],
+    used: Collection[str],
     approved: set[tuple[bytes, bytes]],
 ) -> bytes | E2SError | None:
     """The certificate that there already is, or why there can be none."""
@@ -196,11 +194,7 @@ def _known(
             return before
         if (one.approval, one.spki) in approved:
             return Refusal("being-issued", "this order is being carried out: ask again")
-    use = one.wish.profile.use.value
-    others = store.uses_of_key(connection, office.finder, one.spki) | {
-        use for spki, use in uses if spki == one.spki
-    }
-    if others - {use}:
+    if any(use != one.wish.profile.use.value for use in used):
         return Refusal("key-reused", "a key serves one use, and this one already has another")
     return None
 
@@ -222,10 +216,10 @@ def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
     return _Intended(wanted=one, serial=serial, octets=octets, row=row)
 
 
-def _signed(office: Office, one: _Intended, at: datetime) -> bytes | E2SError:
+def _signed(office: Office, signer: Signer, one: _Intended, at: datetime) -> bytes | E2SError:
     """The certificate; what the linter or the key's holder refuses is refused for this order alone."""
     try:
-        return certify(one.wanted.wish, office.signer, serial=one.serial, at=at).der
+        return certify_der(one.wanted.wish, signer, serial=one.serial, at=at, places=office.places)
     except E2SError as error:
         return error
 
@@ -240,22 +234,29 @@ def _record(
     """The certificates with their events; an intent that another start of this CA voided stays void."""
     there = set(store.dropped(connection, [one.octets for one in intended]))
     rows = []
+    told: list[dict[str, Fact]] = []
     latest = office.certificate.not_after
     for one in intended:
         der = signed[one.serial]
-        facts = {"profile": one.row["profile"], "name": one.wanted.name, "officer": one.wanted.officer}
-        facts |= {"serial": f"{one.serial:x}", "case": one.wanted.case or None}
+        facts: dict[str, Fact] = {
+            "serial": f"{one.serial:x}",
+            "profile": one.wanted.wish.profile.name,
+            "name": one.wanted.name,
+            "officer": one.wanted.officer,
+            "case": one.wanted.case or None,
+        }
         if one.octets not in there:
             signed[one.serial] = Refusal("serial-void", "this CA was started anew meanwhile: ask again")
         elif isinstance(der, E2SError):
-            office.event(connection, "refused", at, facts, outcome=der.rule)  # type: ignore[arg-type]
+            office.event(connection, "refused", at, facts, outcome=der.rule)
         else:
             wish = one.wanted.wish
             end = min(wish.not_after or at + wish.profile.lifetime, latest)
             rows.append({**one.row, "not_after": store.seconds(end), "der": der})
             facts["certificate"] = f"sha-256:{b64u(sha256(der).digest())}"
-            office.event(connection, "certificate.issued", at, facts)  # type: ignore[arg-type]
+            told.append(facts)
     store.issued(connection, rows)
+    office.events(connection, "certificate.issued", at, told)
     office.finder.settle(connection)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from cryptography import x509
 
 from e2s.base.database import Database
 from e2s.base.errors import Fact, Misuse, Refusal
@@ -14,6 +15,7 @@ from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.base.rights import Authoriser, Refused
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.pki import store
 from e2s.security.pki.places import NOWHERE, Places
@@ -74,6 +76,7 @@ class Office:
         self._signer: Signer | None = signer
         self.certificate = signer.certificate
         self.chain = signer.chain
+        self.realm = _realm(signer.certificate, confined=self.profile.confined)
         self.database = database
         self.outbox = Outbox(store.OUTBOX)
         self.finder = store.finder()
@@ -133,3 +136,19 @@ class Office:
         """Record what happened, in the transaction of its effect."""
         event = Event(kind=kind, at=at, component=self.component, outcome=outcome, facts=facts)
         self.outbox.sink(connection).append(event)
+
+    def events(
+        self, connection: sa.Connection, kind: str, at: datetime, all_facts: Iterable[Mapping[str, Fact]]
+    ) -> None:
+        """Record that the same happened several times."""
+        self.outbox.sink(connection).append_all(
+            [Event(kind=kind, at=at, component=self.component, facts=facts) for facts in all_facts]
+        )
+
+
+def _realm(certificate: Certificate, *, confined: bool) -> str:
+    """What the URNs that a CA certifies begin with: its community's, or its party's, name and a colon."""
+    if confined:
+        return f"{certificate.name}:"
+    organisation = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return f"urn:e2s:{organisation[0].value!s}:" if organisation else "urn:e2s:"

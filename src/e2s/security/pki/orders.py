@@ -8,6 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from e2s.crypto.kinds import PublicKey
+from e2s.security.pki.profiles import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Order:
 
     ``confidence`` is low, substantial or high, or the profile's own; ``case`` names the registration that it
     follows from.  An ``approval``, the digest of what the order follows from, leads to one certificate of the
-    key, however often it is carried out.
+    key, however often it is carried out.  ``limits`` confine a CA further than its profile does.
     """
 
     profile: str
@@ -29,3 +30,4 @@ class Order:
     confidence: str | None = None
     case: str = ""
     approval: bytes = b""
+    limits: Limits = NO_LIMITS

@@ -168,9 +168,11 @@ def intents(connection: sa.Connection) -> list[sa.Row[Any]]:
     return _INTENTS.rows(connection)
 
 
-def dropped(connection: sa.Connection, serials: Iterable[bytes]) -> list[bytes]:
+def dropped(connection: sa.Connection, serials: Sequence[bytes]) -> list[bytes]:
     """Remove intents; those that were still there."""
-    return [one for one in serials if _DROP.run(connection, {"number": one})]
+    there = {row.serial for row in _INTENTS.rows(connection)}
+    _DROP.run_all(connection, [{"number": one} for one in serials])
+    return [one for one in serials if one in there]
 
 
 def issued(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
@@ -208,10 +210,12 @@ def last_change(connection: sa.Connection) -> int:
     return _LAST_CHANGE.value(connection) or 0
 
 
-def uses_of_key(connection: sa.Connection, found: Finder, spki: bytes) -> set[str]:
-    """What the key of this digest is already certified to do."""
-    rows = [_USE.row(connection, row=one) for one in found.ids(connection, finding.of_key(spki))]
-    return {row.use for row in rows if row is not None and row.spki == spki}
+def uses_of_keys(connection: sa.Connection, found: Finder, spkis: Iterable[bytes]) -> set[tuple[bytes, str]]:
+    """What the keys of these digests are already certified to do: pairs of a digest and a use."""
+    numbers = list(map(finding.of_key, spkis))
+    candidates = {one for some in found.all_ids(connection, numbers).values() for one in some}
+    rows = [_USE.row(connection, row=one) for one in candidates]
+    return {(row.spki, row.use) for row in rows if row is not None}
 
 
 def of_key(connection: sa.Connection, found: Finder, spki: bytes, profile: str) -> list[str]:

@@ -1,0 +1,196 @@
+"""The durable path: proof of possession, profile, lint, register, event, with 32 requests in flight.
+
+``issuing.durable`` is its rate in bare P-256 signatures of the same process.  ``issuing.million`` is its rate
+with a million certificates in the register in that with a thousand; what the index of a large register costs
+now and then is added by its share.
+"""
+
+from __future__ import annotations
+
+import secrets
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench.figure import Figure, seconds
+from e2s.base.database import Database
+from e2s.base.instants import SystemClock
+from e2s.base.rights import TableAuthoriser
+from e2s.crypto.certificates import serial_number
+from e2s.crypto.keys import KeySigner
+from e2s.security.keys.generation import generate
+from e2s.security.pki import finding, store
+from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.certify import Wish, certify, certify_root, request
+from e2s.security.pki.names import distinguished
+from e2s.security.pki.orders import Order
+from e2s.security.pki.profiles import profile
+from e2s.security.pki.queue import IssueQueue
+
+HERE = Path(__file__).parent
+OFFICER = "urn:e2s:market:authority"
+IN_FLIGHT, EACH, ROUNDS = 32, 24, 7
+SMALL, LARGE, AT_ONCE = 1_000, 1_000_000, 50_000
+
+
+def rounds() -> Iterator[Figure]:
+    disk = HERE.parent / "build"
+    disk.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=disk) as folder:
+        small, large = _Bench(Path(folder) / "small"), _Bench(Path(folder) / "large")
+        small.fill(SMALL)
+        yield _durable(small)
+        filling = time.perf_counter()
+        large.fill(LARGE)
+        filling = time.perf_counter() - filling
+        yield _million(small, large, filling)
+        small.close()
+        large.close()
+
+
+def _durable(bench: _Bench) -> Figure:
+    key, data = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(600)
+    bench.run()
+    ours, bare = [], []
+    for _ in range(ROUNDS):
+        bare.append(seconds(lambda: key.sign(data, ec.ECDSA(hashes.SHA256())), 2_000))
+        ours.append(bench.run())
+    ratio = statistics.median(b / o for b, o in zip(bare, ours, strict=True))
+    detail = {
+        "issued_per_second": 1 / statistics.median(ours),
+        "signed_per_second": 1 / statistics.median(bare),
+        "in_flight": IN_FLIGHT,
+    }
+    return Figure(name="issuing.durable", value=ratio, limit=0.12, better="higher", detail=detail)
+
+
+def _million(small: _Bench, large: _Bench, filling: float) -> Figure:
+    index = large.index_seconds()
+    few, many = [], []
+    large.run()
+    for _ in range(ROUNDS):
+        few.append(small.run())
+        many.append(large.run() + index)
+    ratio = statistics.median(f / m for f, m in zip(few, many, strict=True))
+    detail = {
+        "with_thousand_us": 1e6 * statistics.median(few),
+        "with_million_us": 1e6 * statistics.median(many),
+        "index_us": 1e6 * index,
+        "filling_seconds": filling,
+    }
+    return Figure(name="issuing.million", value=ratio, limit=0.9, better="higher", detail=detail)
+
+
+class _Bench:
+    """One CA with its register on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+        key = generate("p256-sha256", secrets.token_bytes)
+        wish = Wish(
+            profile=profile("root"),
+            names=(),
+            subject=distinguished(community="market", common="root"),
+            public_key=key.public_key(),
+        )
+        root = KeySigner(certify_root(wish, key, serial=serial_number(secrets.token_bytes), at=at), (), key)
+        own = generate("p256-sha256", secrets.token_bytes)
+        wish = Wish(
+            profile=profile("operating-ca"),
+            names=(OFFICER,),
+            subject=distinguished(community="market", party="authority", common="ca"),
+            public_key=own.public_key(),
+        )
+        certificate = certify(wish, root, serial=serial_number(secrets.token_bytes), at=at)
+        self.authority = Authority(
+            KeySigner(certificate, (), own),
+            Database.open(folder / "register.sqlite", store.TABLES),
+            kind="operating-ca",
+            component="ca",
+            clock=SystemClock(),
+            random=secrets.token_bytes,
+            authoriser=TableAuthoriser(frozenset({(OFFICER, RIGHTS.certify, "ca")})),
+        )
+        self.queue = IssueQueue(self.authority.issue_ders)
+
+    def close(self) -> None:
+        self.queue.close()
+        self.authority.close()
+
+    def run(self) -> float:
+        """Seconds for each of the certificates of 32 threads; their requests were made before."""
+        orders = [[_order() for _ in range(EACH)] for _ in range(IN_FLIGHT)]
+        threads = [threading.Thread(target=self._ask, args=(some,)) for some in orders]
+        start = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return (time.perf_counter() - start) / (IN_FLIGHT * EACH)
+
+    def _ask(self, orders: list[Order]) -> None:
+        for order in orders:
+            self.queue.issue_der(order)
+
+    def fill(self, count: int) -> None:
+        """Certificates of the size of real ones straight into the register, and all into its index."""
+        authority = self.authority
+        der = authority.issue_ders([_order()])[0]
+        assert isinstance(der, bytes)
+        for start in range(0, count, AT_ONCE):
+            rows = [_row(der) for _ in range(min(AT_ONCE, count - start))]
+            with authority.database.transaction() as connection:
+                store.issued(connection, rows)
+        self._settle(0)
+
+    def index_seconds(self) -> float:
+        """What the index costs each certificate: so many as wait are put into it at once."""
+        count = finding.WAITING // 2
+        der = secrets.token_bytes(700)
+        with self.authority.database.transaction() as connection:
+            store.issued(connection, [_row(der) for _ in range(count)])
+        start = time.perf_counter()
+        self._settle(count)
+        return (time.perf_counter() - start) / count
+
+    def _settle(self, _count: int) -> None:
+        authority = self.authority
+        while True:
+            with authority.database.transaction() as connection:
+                authority.finder.ids(connection, 0)
+                if not authority.finder.settle(connection):
+                    return
+
+
+def _row(der: bytes) -> dict[str, object]:
+    return {
+        "serial": secrets.token_bytes(16),
+        "profile": "buyer",
+        "use": "sign",
+        "name": "urn:e2s:market:alpha:somebody",
+        "spki": secrets.token_bytes(32),
+        "at": 1_700_000_000,
+        "shard": None,
+        "registration": "case",
+        "approval": b"",
+        "not_after": 1_900_000_000,
+        "der": der,
+    }
+
+
+_COUNT = iter(range(10**9))
+
+
+def _order() -> Order:
+    name = f"urn:e2s:market:alpha:person-{next(_COUNT)}"
+    asked = request(generate("p256-sha256", secrets.token_bytes), (name,))
+    case = sha256(asked).hexdigest()[:12]
+    return Order(profile="buyer", key=asked, names=(name,), officer=OFFICER, case=case)
