@@ -32,7 +32,7 @@ _SPELT: Final = str.maketrans(
         "þ": "th", "ð": "d", "đ": "d", "ł": "l", "ı": "i", "ħ": "h", "ŋ": "n",
     }
 )  # fmt: skip
-_ALIKE: Final = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"))
+_ALIKE: Final = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"))
 #: What a spreadsheet takes for the start of a formula.
 _FORMULA: Final = frozenset("=+-@\t\r")
 _CJK: Final = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
