@@ -167,7 +167,9 @@ def _of_issuer(tbs: Tbs, issuer: Certificate) -> Iterator[Finding]:
     if named is not None and issuer.key_id is not None and only(named).content(0x80) != issuer.key_id:
         yield Finding("lint-key-id", "the issuer's key is identified as it is there (RFC 5280, 4.2.1.1)")
     _ca, length = basic(tbs)
-    if tbs.ca and above.path_length is not None and (length is None or length >= above.path_length):
+    # what is self-issued, a link from one key of a CA to its next, does not count in a path (6.1.4 l)
+    counts = tbs.issuer != tbs.subject
+    if tbs.ca and above.path_length is not None and (length is None or length > above.path_length - counts):
         yield Finding("lint-path-length", "the path length is shorter than the issuer's (RFC 5280, 4.2.1.9)")
     usages = _usages(tbs)
     if issuer.ekus and not (usages and usages <= issuer.ekus):
