@@ -20,40 +20,9 @@ from typing import Any, Final, TypeVar
 
 from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.security.keys.phrase import Phrase
+from e2s.security.keys.token_errors import LOST, told
 
 Given = TypeVar("Given")
-
-#: What an error of the module means, by its class: rule and sentence.
-_RULES: Final = {
-    "PinIncorrect": ("wrong-pin", "the PIN does not open this token"),
-    "PinInvalid": ("wrong-pin", "the PIN does not open this token"),
-    "PinLenRange": ("wrong-pin", "the PIN does not open this token"),
-    "PinLocked": ("pin-locked", "the PIN was wrong too often: the token's security officer must set it anew"),
-    "PinExpired": ("pin-expired", "the PIN must be changed with the token's own program first"),
-    "UserPinNotInitialized": ("pin-not-set", "the token has no PIN yet: set one with its own program"),
-    "TokenNotPresent": ("token-absent", "the token is not in its slot"),
-    "DeviceRemoved": ("token-removed", "the token was removed"),
-    "SessionHandleInvalid": ("token-session-lost", "the token has forgotten our session"),
-    "SessionClosed": ("token-session-lost", "the token has forgotten our session"),
-    "UserNotLoggedIn": ("token-session-lost", "the token has forgotten our login"),
-    "KeyHandleInvalid": ("token-session-lost", "the token has forgotten our key"),
-    "ObjectHandleInvalid": ("token-session-lost", "the token has forgotten our key"),
-    "MechanismInvalid": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
-    "MechanismParamInvalid": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
-    "FunctionNotSupported": ("token-lacks-mechanism", "the token does not sign or generate in this way"),
-    "TokenWriteProtected": ("token-read-only", "the token is write-protected"),
-    "SessionReadOnly": ("token-read-only", "the token is write-protected"),
-    "DeviceMemory": ("token-full", "there is no room in the token"),
-}
-#: After these the session is opened again, once.
-_LOST: Final = frozenset({"token-session-lost", "token-removed"})
-
-
-def told(error: Exception) -> Refusal:
-    """The refusal for an error of the module; nothing of the error's own text is shown."""
-    name = type(error).__name__
-    rule, sentence = _RULES.get(name, ("token-failed", "the token did not do what it was asked"))
-    return Refusal(rule, sentence, error=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +103,7 @@ class Login:
         self._serial: bytes = token.serial
         self._label: str = token.label
         self._pin = Phrase(pin.octets)
+        self._refused = ""
         self.session: Any = None
         self._log_in(token)
 
@@ -146,14 +116,20 @@ class Login:
         """Whether ``pin`` is the one that opened the token."""
         return hmac.compare_digest(self._pin.octets, pin.octets)
 
-    def do(self, act: Callable[[Any], Given]) -> Given:
-        """``act(session)``, and once more on a new session where this one was lost; alone in the module."""
+    def do(self, act: Callable[[Any], Given], *, failed: Exception | None = None) -> Given:
+        """``act(session)``, and once more on a new session where this one was lost; alone in the module.
+
+        ``failed`` is what the first attempt raised, when it was made already.
+        """
         with self.module.calling():
-            try:
-                return act(self.session)
-            except self.module.pkcs11.PKCS11Error as error:
-                lost = told(error)
-            if lost.rule not in _LOST:
+            if failed is None and self.session is not None:
+                try:
+                    self._see()
+                    return act(self.session)
+                except self.module.pkcs11.PKCS11Error as error:
+                    failed = error
+            lost = told(failed) if failed else Refusal("token-session-lost", "the token's session was lost")
+            if lost.rule not in LOST:
                 raise lost
             self._again(lost)
             return act(self.session)
@@ -195,6 +171,11 @@ class Login:
                 refusal.facts |= _tries_left(pkcs11, token)
             raise refusal from None
 
+    def _see(self) -> None:
+        """Whether the session stands: the library's searches leave noise behind on one that does not."""
+        with suppress(self.module.pkcs11.RandomNoRNG, self.module.pkcs11.FunctionNotSupported):
+            self.session.generate_random(64)
+
     def _token(self) -> Any:
         token = self.module.find(self._label)
         if token.serial != self._serial:
@@ -202,18 +183,21 @@ class Login:
         return token
 
     def _again(self, lost: Refusal) -> None:
-        """Open the token anew; never with a PIN that might be the last try."""
+        """Open the token anew; never with a PIN that was refused, or that might be the last try."""
+        old, self.session = self.session, None
+        with suppress(self.module.pkcs11.PKCS11Error, AttributeError):
+            old.close()
         try:
             token = self._token()
-            flags = token.flags
             warned = self.module.pkcs11.TokenFlag
-            if flags & (warned.USER_PIN_COUNT_LOW | warned.USER_PIN_FINAL_TRY | warned.USER_PIN_LOCKED):
-                raise lost
-            old, self.session = self.session, None
-            with suppress(self.module.pkcs11.PKCS11Error):
-                old.close()
+            if token.flags & (warned.USER_PIN_COUNT_LOW | warned.USER_PIN_FINAL_TRY | warned.USER_PIN_LOCKED):
+                raise Refusal("pin-count-low", "the token counts wrong PINs")
+            if self._refused:
+                raise Refusal(self._refused, "the PIN was refused before")
             self._log_in(token)
         except E2SError as error:
+            if error.rule.startswith(("wrong-pin", "pin-")):
+                self._refused = error.rule
             raise Refusal(
                 lost.rule, f"{lost.message}, and it does not open again", again=error.rule
             ) from None

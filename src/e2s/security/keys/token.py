@@ -113,10 +113,11 @@ class TokenKeys:
         if spki_of(self.public_key(label)) != certificate.spki:
             raise _wrong(label)
         self._open().do(lambda session: check_kept(self._pkcs11, self._key(session, label).object))
-        proof = self.sign(self.use(label, chosen), _PROBE)
+        use = self.use(label, chosen)
+        proof = self.sign(use, _PROBE)
         if not chosen.verified(certificate.public_key, proof, _PROBE):
             raise _wrong(label)
-        return TokenSigner(self, label, certificate, chain, chosen)
+        return TokenSigner(self, use, certificate, chain, chosen)
 
     def lent(self, label: str, suite: str | None = None) -> SigningKey:
         """The key as the library's builders take it, before it has a certificate (roots, requests)."""
@@ -150,14 +151,15 @@ class TokenKeys:
         """The signature of a key over ``data``, as X.509 and CMS have it."""
         octets = use.digest(data).digest() if use.info is None else use.info(data)
         login = self._login or self._open()
+        failed: Exception | None = None
         # The short way: the key is known on this session, and only the lock is before the module.
         with login.module.lock:
             known = use.known
             if known is not None and known.session is login.session and not known.asks:
                 try:
                     made = known.object.sign(octets, **use.how)
-                except login.module.pkcs11.PKCS11Error:
-                    pass  # the long way says what it is, or mends it
+                except login.module.pkcs11.PKCS11Error as error:
+                    failed = error  # the long way says what it is, or mends it
                 else:
                     return use.finish(made)
 
@@ -167,7 +169,7 @@ class TokenKeys:
             signature: bytes = key.object.sign(octets, pin=pin, **use.how)
             return signature
 
-        return use.finish(login.do(signing))
+        return use.finish(login.do(signing, failed=failed))
 
     def use(self, label: str, suite: SignatureSuite) -> Use:
         """The key ``label`` by ``suite``, for :meth:`sign`."""
@@ -209,7 +211,7 @@ class TokenSigner:
     def __init__(
         self,
         keys: TokenKeys,
-        label: str,
+        use: Use,
         certificate: Certificate,
         chain: tuple[Certificate, ...],
         suite: SignatureSuite,
@@ -219,7 +221,7 @@ class TokenSigner:
         self.chain = chain
         self.suite = suite
         self._keys = keys
-        self._use = keys.use(label, suite)
+        self._use = use
 
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data``; raises :class:`Refusal` ``token-...`` when the token does not sign."""
