@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from tests.fuzz import crypto_targets, security_targets, stream_targets, toolkit_targets, trade_targets
+from tests.fuzz import (
+    crypto_targets,
+    security_targets,
+    status_targets,
+    stream_targets,
+    toolkit_targets,
+    trade_targets,
+)
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for room in (crypto_targets, toolkit_targets, stream_targets, security_targets, trade_targets)
+    for room in (
+        crypto_targets,
+        toolkit_targets,
+        stream_targets,
+        security_targets,
+        status_targets,
+        trade_targets,
+    )
     for target in room.TARGETS
 }
