@@ -6,9 +6,8 @@ and a signature: a million of them cost what copying and hashing them costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import NamedTuple
 
 from cryptography import x509
@@ -23,8 +22,8 @@ _SCOPE, _FRESHEST = "2.5.29.28", "2.5.29.46"
 #: RFC 5280, 5.2.3: a number has at most 20 octets.
 _MAX_NUMBER = 1 << 159
 _TRUE = b"\x01\x01\xff"
-#: How many entries are joined at a time.
-_JOINED = 4096
+#: How many entries are joined at a time, and how many octets are not one entry but many.
+_JOINED, _LONG = 4096, 4096
 #: The reason removeFromCRL as it stands in an entry.
 _REMOVED = der.oid("2.5.29.21") + der.octet_string(der.tlv(der.ENUMERATED, b"\x08"))
 
@@ -61,12 +60,10 @@ def write_list(
     Raises :class:`Misuse` ``bad-number``, ``bad-delta``, ``bad-scope``, ``bad-instant`` or ``bad-reason``.
     """
     _check(number, at, until, shard, base, freshest)
-    joined = bytearray()
-    waiting = iter(entries)
-    while more := b"".join(islice(waiting, _JOINED)):
-        joined += more
-    if base is None and _REMOVED in joined:
+    parts = list(_parts(entries))
+    if base is None and any(_REMOVED in part for part in parts):
         raise Misuse("bad-reason", "only a delta list removes what stood in a list (5.3.1)")
+    joined = sum(map(len, parts))
     head = (
         der.integer(1),
         issuer.suite.signature_algorithm,
@@ -74,12 +71,12 @@ def write_list(
         der.time(at),
         der.time(until),
         # 5.1.2.6: where nothing is revoked the list of the revoked is absent
-        der.header(der.SEQUENCE, len(joined)) if joined else b"",
+        der.header(der.SEQUENCE, joined) if joined else b"",
     )
     tail = der.tlv(0xA0, der.sequence(*_extensions(issuer, number, shard, base, freshest)))
-    size = sum(map(len, head)) + len(joined) + len(tail)
-    tbs = b"".join((der.header(der.SEQUENCE, size), *head, joined, tail))
-    joined.clear()
+    size = sum(map(len, head)) + joined + len(tail)
+    tbs = b"".join((der.header(der.SEQUENCE, size), *head, *parts, tail))
+    parts.clear()
     rest = issuer.suite.signature_algorithm + der.tlv(der.BIT_STRING, b"\0" + issuer.sign(tbs))
     return b"".join((der.header(der.SEQUENCE, len(tbs) + len(rest)), tbs, rest))
 
@@ -106,6 +103,22 @@ def reason_flag(reason: str) -> x509.ReasonFlags:
     if flag is x509.ReasonFlags.remove_from_crl:
         raise Misuse("bad-reason", "a revocation is not taken back", reason=reason)
     return flag
+
+
+def _parts(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """The entries, joined some at a time; what comes joined already is not copied."""
+    waiting: list[bytes] = []
+    for entry in entries:
+        if len(entry) > _LONG:
+            yield b"".join(waiting)
+            yield entry
+            waiting = []
+            continue
+        waiting.append(entry)
+        if len(waiting) == _JOINED:
+            yield b"".join(waiting)
+            waiting = []
+    yield b"".join(waiting)
 
 
 def _check(
