@@ -129,18 +129,18 @@ class Authority(Office):
         ``invalidity``: since when the key may be lost (RFC 5280, 5.3.2).  Raises :class:`Refusal`
         ``not-authorised``, ``no-such-certificate`` or ``bad-invalidity``.
         """
-        withdrawing.revoke(self, serial, reason, officer=officer, invalidity=invalidity)
+        withdrawing.act(self, Kind.REVOKED, serial, officer=officer, reason=reason, invalidity=invalidity)
 
     def hold(self, serial: int, *, officer: str) -> None:
         """Suspend until released or revoked; repeating it changes nothing.
 
         Raises :class:`Refusal` ``not-authorised``, ``no-such-certificate`` or ``already-revoked``.
         """
-        withdrawing.hold(self, serial, officer=officer)
+        withdrawing.act(self, Kind.HELD, serial, officer=officer)
 
     def release(self, serial: int, *, officer: str) -> None:
         """End a hold; raises :class:`Refusal` ``not-authorised``, ``no-such-certificate`` or ``not-held``."""
-        withdrawing.release(self, serial, officer=officer)
+        withdrawing.act(self, Kind.RELEASED, serial, officer=officer)
 
     def crl(self) -> bytes:
         """A new complete list as of now; of a CA whose list has no parts."""

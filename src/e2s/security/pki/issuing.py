@@ -65,7 +65,8 @@ def issue_group(office: Office, orders: Sequence[Order]) -> list[bytes | E2SErro
     wanted: list[Wanted | E2SError] = []
     for order in orders:
         try:
-            refusal = office.denied(order.officer, RIGHTS.certify)
+            # what an approval orders was registered by its officer, not certified
+            refusal = office.denied(order.officer, RIGHTS.register if order.approval else RIGHTS.certify)
             if refusal is not None:
                 denied.append((refusal, order))
                 raise refusal
@@ -244,6 +245,7 @@ def _record(
             "name": one.wanted.name,
             "officer": one.wanted.officer,
             "case": one.wanted.case or None,
+            "approval": b64u(one.wanted.approval) or None,
         }
         if one.octets not in there:
             signed[one.serial] = Refusal("serial-void", "this CA was started anew meanwhile: ask again")

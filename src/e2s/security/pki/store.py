@@ -104,6 +104,15 @@ CRLS = sa.Table(
     sa.Index("crls_of_shard", "shard", "id"),
     sqlite_autoincrement=True,
 )
+#: What officers signed, as it came, by the digest of its content.
+WORDS = sa.Table(
+    "words",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
 OUTBOX = outbox_table(TABLES)
 _FOUND, _INDEXED = finding_tables(TABLES)
 
@@ -119,6 +128,8 @@ _REVOKE = Prepared(
     REVOCATIONS.insert().prefix_with("OR REPLACE"),
     ("certificate", "number", "shard", "at", "reason", "invalidity", "not_after", "entry"),
 )
+_WORD = Prepared(sa.select(WORDS.c.at).where(WORDS.c.digest == given("word")))
+_PUT_WORD = Prepared(WORDS.insert().prefix_with("OR IGNORE"), ("digest", "at", "octets"))
 _FEED = Prepared(
     sa.select(
         CHANGES.c.number,
@@ -295,3 +306,14 @@ def withdraw(
 def changes(connection: sa.Connection, after: int, most: int) -> list[sa.Row[Any]]:
     """The feed behind number ``after``: number, kind, serial, der and, of what is no issue, entry."""
     return _FEED.rows(connection, after=after, most=most)
+
+
+def put_word(connection: sa.Connection, digest: bytes, octets: bytes, at: datetime) -> bool:
+    """Keep what an officer signed; False if it was kept before."""
+    return _PUT_WORD.run(connection, {"digest": digest, "at": seconds(at), "octets": octets}) > 0
+
+
+def word_at(connection: sa.Connection, digest: bytes) -> datetime | None:
+    """When a word was obeyed, if it was."""
+    found = _WORD.value(connection, word=digest)
+    return None if found is None else instant(found)
