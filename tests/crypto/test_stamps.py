@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
@@ -84,29 +85,146 @@ def test_rejection_is_read():
         stamps.read_response(stamps.reject("no"))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d.__setitem__(0, parse(der.integer(2))[0]),
+#: A change to a good request, the rule that refuses it, and how an authority says so (RFC 3161, 2.4.2).
+BENT = {
+    "version": (lambda d: d.__setitem__(0, parse(der.integer(2))[0]), "bad-stamp-request", "badRequest"),
+    "size": (
         lambda d: d[1][1].__setitem__(1, [der.OCTET_STRING, bytes(20)]),
+        "stamp-format",
+        "badDataFormat",
+    ),
+    "digest": (
         lambda d: d[1][1][0][1].__setitem__(0, parse(der.oid("1.3.14.3.2.26"))[0]),
+        "stamp-algorithm",
+        "badAlg",
+    ),
+    "extensions": (
         lambda d: d.append([0xA0, [[der.SEQUENCE, b""]]]),
-        lambda d: d.__setitem__(3, [der.BOOLEAN, b"\x00"]),
-    ],
-    ids=["version", "size", "digest", "extensions", "default"],
-)
-def test_requests_have_one_form(change):
+        "stamp-extension",
+        "unacceptedExtension",
+    ),
+    "default": (lambda d: d.__setitem__(3, [der.BOOLEAN, b"\x00"]), "stamp-format", "badDataFormat"),
+    "more": (lambda d: d.append([der.NULL, b""]), "der-trailing", "badDataFormat"),
+    "nonce": (lambda d: d.__setitem__(2, [der.INTEGER, b"\x01" * 40]), "der-integer", "badDataFormat"),
+}
+
+
+@pytest.mark.parametrize("bent", BENT)
+def test_requests_have_one_form(bent):
+    change, rule, failure = BENT[bent]
     tree = parse(stamps.request(IMPRINT, NONCE))
     change(tree[0][1])
-    with pytest.raises(Refusal, match="bad-stamp-request"):
+    with pytest.raises(Refusal) as caught:
         stamps.read_request(unparse(tree))
+    assert caught.value.rule == rule
+    assert failure_of(rule) == failure
+
+
+def failure_of(rule: str) -> object:
+    """The failure that a rejection under ``rule`` names, as read again."""
+    with pytest.raises(Refusal, match="stamp-not-granted") as caught:
+        stamps.read_response(stamps.reject("because", rule))
+    assert (caught.value.facts["status"], caught.value.facts["text"]) == ("rejection", "because")
+    return caught.value.facts["failure"]
+
+
+@pytest.mark.parametrize("rule", stamps.FAILURES)
+def test_each_failure_is_named(rule):
+    assert failure_of(rule) == stamps.FAILURES[rule]
+
+
+@pytest.mark.parametrize("size", [32, 48, 64])
+@pytest.mark.parametrize("name", stamps.IMPRINTS)
+def test_imprints_by_each_digest(clockwork, name, size):
+    digest = hashlib.new(name, b"x").digest()
+    if len(digest) != size:
+        with pytest.raises(Misuse, match="bad-imprint"):
+            stamps.request(bytes(size), 1, digest=name)
+        return
+    asked = stamps.request(digest, NONCE, digest=name)
+    token = stamps.read_response(stamps.respond(asked, clockwork.signer, 77, AT, POLICY))
+    stamp = stamps.check_token(token, digest, NONCE, digest=name, foreign=True)
+    assert (stamp.digest, stamp.imprint) == (name, digest)
+    if name != "sha256":
+        with pytest.raises(Refusal, match="bad-stamp"):
+            stamps.read_token(token)
+    for other in {"sha256", "sha3_256"} - {name}:
+        with pytest.raises(Refusal, match="wrong-imprint"):
+            stamps.check_token(token, digest, digest=other, foreign=True)
+
+
+def test_a_token_without_certificates(clockwork):
+    asked = stamps.request(IMPRINT, NONCE, certificate=False)
+    token = stamps.read_response(stamps.respond(asked, clockwork.signer, 77, AT, POLICY))
+    assert clockwork.certificate.der not in token
+    with pytest.raises(Refusal, match="cms-signer-certificate"):
+        stamps.check_token(token, IMPRINT)
+    with pytest.raises(Refusal, match="cms-signer-certificate"):
+        stamps.check_token(token, IMPRINT, certificates=(new_party("tsa").certificate,))
+    assert stamps.check_token(token, IMPRINT, certificates=(clockwork.certificate,)).serial == 77
+
+
+def granted(authority, **more):
+    query = stamps.read_request(stamps.request(IMPRINT, NONCE))
+    return stamps.grant(query, authority.signer, serial=77, policy=POLICY, **{"at": AT, **more})
+
+
+@pytest.mark.parametrize("micros", [0, 1, 500_000, 999_999, 1_500_000, 2_003_004, 60_000_000])
+def test_accuracy_is_written_and_read(clockwork, micros):
+    accuracy = timedelta(microseconds=micros)
+    assert stamps.read_token(granted(clockwork, accuracy=accuracy)).accuracy == accuracy
+
+
+@pytest.mark.parametrize("micros", [0, 1, 500_000, 120_000])
+def test_an_ordered_stamp_has_fractions(clockwork, micros):
+    at = AT + timedelta(microseconds=micros)
+    stamp = stamps.read_token(granted(clockwork, at=at, ordering=True), foreign=True)
+    assert (stamp.at, stamp.ordering) == (at, True)
+
+
+def test_the_authoritys_name_is_its_certificates(clockwork):
+    assert stamps.read_token(granted(clockwork, named=True)).serial == 77
+    tokens = [
+        granted(one, named=True)
+        for one in (clockwork, new_party("another", usage=ExtendedKeyUsageOID.TIME_STAMPING))
+    ]
+    subjects = [stamps.read_token(one).signed.signer_certificate.slices.subject for one in tokens]
+    info = stamps.read_token(tokens[0]).signed.octets
+    forged = cms.sign(parse_named(info, subjects[1]), oids.TST_INFO, clockwork.signer, AT)
+    with pytest.raises(Refusal, match="another name"):
+        stamps.read_token(forged)
+
+
+def parse_named(info: bytes, subject: bytes) -> bytes:
+    tree = parse(info)
+    tree[0][1][-1] = [0xA0, [[0xA4, parse(subject)]]]
+    return unparse(tree)
+
+
+@pytest.mark.parametrize("critical", [False, True])
+def test_extensions_of_a_foreign_stamp(clockwork, critical):
+    tree = parse(stamps.read_token(granted(clockwork)).signed.octets)
+    parts = [
+        *parse(der.oid("0.4.0.19422.1.1")),
+        *([[der.BOOLEAN, b"\xff"]] if critical else []),
+        [der.OCTET_STRING, b"0\x00"],
+    ]
+    tree[0][1].append([0xA1, [[der.SEQUENCE, parts]]])
+    token = cms.sign(unparse(tree), oids.TST_INFO, clockwork.signer, AT)
+    with pytest.raises(Refusal, match="bad-stamp"):
+        stamps.read_token(token)
+    if critical:
+        with pytest.raises(Refusal, match="critical"):
+            stamps.read_token(token, foreign=True)
+    else:
+        assert stamps.read_token(token, foreign=True).serial == 77
 
 
 def test_request_for_another_policy(clockwork):
     tree = parse(stamps.request(IMPRINT, NONCE))
     tree[0][1].insert(2, parse(der.oid("1.9.9"))[0])
     assert stamps.read_request(unparse(tree)).policy == "1.9.9"
-    with pytest.raises(Refusal, match="bad-stamp-request"):
+    with pytest.raises(Refusal, match="stamp-policy"):
         stamps.respond(unparse(tree), clockwork.signer, 1, AT, POLICY)
 
 
