@@ -25,7 +25,6 @@ from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.ceremony_record import Record, Right
 from e2s.security.pki.certify import Wish, certify_root
 from e2s.security.pki.folder import (
-    CEREMONIES,
     KEY,
     OWN,
     RECORD,
@@ -43,6 +42,7 @@ from e2s.security.pki.names import distinguished
 from e2s.security.pki.place_file import read_places
 from e2s.security.pki.profiles import profile
 from e2s.security.pki.root import PLAIN, ROOT_NAME, Occasion, Root, certified, put_record
+from e2s.security.pki.standalone import is_founded
 
 __all__ = [
     "RECORD",
@@ -82,20 +82,12 @@ def found_root(
 ) -> Root:
     """Found the community's root in ``folder``: its key, certificate, register and first record.
 
-    Raises :class:`Misuse` ``root-exists`` where there already is a CA.
+    Repeated after a kill it goes on.  Raises :class:`Misuse` ``root-exists`` where there already is a CA.
     """
-    if any((folder / file).exists() for file in (KEY, OWN, REGISTER, CEREMONIES, ROOT)):
+    if any((folder / file).exists() for file in (REGISTER, ROOT)):
         raise Misuse("root-exists", "a root was already founded here", folder=str(folder))
-    at = setting.clock.now()
-    key = make_key(folder, setting.where, phrase, setting.suite, random=setting.random, cost=setting.cost)
-    wish = Wish(
-        profile=profile("root"),
-        names=(),
-        subject=distinguished(community=community, common=ROOT_NAME),
-        public_key=key.public_key,
-    )
-    root = certify_root(wish, key.key, serial=serial_number(setting.random), at=at)
-    opened = key.certified(root)
+    opened = _root_key(folder, phrase, community, setting)
+    root, at = opened.signer().certificate, setting.clock.now()
     founding = replace(
         _founding(root, community, rights, at),
         officer=officer or _founder(rights),
@@ -104,7 +96,8 @@ def found_root(
         software=setting.software,
         note=occasion.note,
     )
-    put_record(folder, founding, opened.signer())
+    if not (folder / RECORD).exists():
+        put_record(folder, founding, opened.signer())
     publish_own(folder, (root,), root)
     return Root(folder, opened, setting)
 
@@ -198,7 +191,7 @@ def _certified_key(
     if (folder / KEY).exists() or (folder / OWN).exists():
         opened = open_folder_key(folder, phrase)
         own = opened.signer().certificate
-        if _issued(root, own.spki, wanted.kind) != own or (folder / ROOT).exists():
+        if _issued(root, own.spki, wanted.kind) != own or is_founded(folder):
             opened.close()
             raise Misuse("ca-exists", "there already is a CA in this folder", folder=str(folder))
         publish_own(folder, (own,), root.certificate)
@@ -221,7 +214,10 @@ def _certify(
     """The ceremony in which a waiting key is certified, or a killed one's certificate put on record."""
     kind, name, component = wanted.kind, wanted.name, wanted.component
     occasion = wanted.occasion
-    with root.ceremony("certifying", officer=officer, present=occasion.present, note=occasion.note) as held:
+    act = "replacing" if occasion.lost else "certifying"
+    with root.ceremony(act, officer=officer, present=occasion.present, note=occasion.note) as held:
+        if occasion.lost is not None:
+            root.revoke_lost(occasion.lost, occasion.reason, officer=officer)
         if taken and occasion.rights - held.rights:
             root.require_namer(officer)
         held.rights |= occasion.rights
@@ -239,6 +235,22 @@ def _certify(
         if occasion.list_too:
             root.crl()
     return certificate
+
+
+def _root_key(folder: Path, phrase: Phrase, community: str, setting: Setting) -> OpenedKey:
+    """The root's key with its own certificate; the one that an earlier call left there if there is one."""
+    subject = distinguished(community=community, common=ROOT_NAME)
+    if (folder / KEY).exists() or (folder / OWN).exists():
+        opened = open_folder_key(folder, phrase)
+        own = opened.signer().certificate.x509
+        if (own.subject, own.issuer) != (subject, subject):
+            opened.close()
+            raise Misuse("root-exists", "there is another CA in this folder", folder=str(folder))
+        return opened
+    key = make_key(folder, setting.where, phrase, setting.suite, random=setting.random, cost=setting.cost)
+    wish = Wish(profile=profile("root"), names=(), subject=subject, public_key=key.public_key)
+    serial, at = serial_number(setting.random), setting.clock.now()
+    return key.certified(certify_root(wish, key.key, serial=serial, at=at))
 
 
 def _issued(root: Root, spki: bytes, kind: str) -> Certificate | None:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from e2s.crypto.certificates import Certificate
+from e2s.security.pki.finding import Finder
 from e2s.security.pki.store import CERTIFICATES, REVOCATIONS, by_serial, finder, instant, of_key
 from e2s.security.verification.crls import HELD
 
@@ -56,9 +57,11 @@ def valid(connection: sa.Connection, at: datetime) -> Iterator[Holding]:
     return (one for one in holdings(connection, at) if one.state in {"good", "held"})
 
 
-def of_serial(connection: sa.Connection, serial: int, at: datetime) -> Holding | None:
-    """The certificate of that serial."""
-    row = by_serial(connection, finder(), serial)
+def of_serial(
+    connection: sa.Connection, serial: int, at: datetime, found: Finder | None = None
+) -> Holding | None:
+    """The certificate of that serial; whoever asks often has a :func:`~e2s.security.pki.store.finder`."""
+    row = by_serial(connection, found or finder(), serial)
     if row is None or row.der is None:
         return None
     return _holding(connection.execute(_ALL.where(CERTIFICATES.c.id == row.id)).one(), at)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from e2s.base import wire
 from e2s.base.database import Database
-from e2s.base.errors import E2SError, Refusal
+from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.base.instants import format_instant
 from e2s.base.rights import Granted, Refused, TableAuthoriser
 from e2s.crypto.certificates import Certificate
@@ -29,6 +29,7 @@ from e2s.security.pki import ceremony_record, holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.ceremony_record import Chain, Item, Record, Right
 from e2s.security.pki.folder import CEREMONIES, OPEN, REGISTER, Setting, read_chain
+from e2s.security.pki.place_file import read_places
 from e2s.security.verification.crls import CrlIndex
 
 #: The root's component name.
@@ -37,12 +38,17 @@ ROOT_NAME: Final = "root"
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """What is particular of one ceremony: who is there, a note, whether the list is signed, rights given."""
+    """What is particular of one ceremony: who is there, a note, whether the list is signed, rights given.
+
+    A CA that is ``lost`` is revoked in it for ``reason``.
+    """
 
     present: tuple[str, ...] = ()
     note: str = ""
     list_too: bool = False
     rights: frozenset[Right] = frozenset()
+    lost: Certificate | None = None
+    reason: str = ""
 
 
 PLAIN: Final = Occasion()
@@ -80,6 +86,7 @@ class Root:
             clock=setting.clock,
             random=setting.random,
             authoriser=_Standing(self),
+            places=read_places(folder),
         )
 
     @property
@@ -159,6 +166,22 @@ class Root:
             if found is not None:
                 digest = found.certificate.id
                 held.items.append(Item(kind="revocation", digest=digest, name=found.name, detail=reason))
+
+    def revoke_lost(self, lost: Certificate, reason: str, *, officer: str) -> None:
+        """Revoke a CA, and put it on record, unless both were done before.
+
+        Raises :class:`Misuse` ``not-of-this-root``.
+        """
+        with self.authority.database.reading() as connection:
+            found = holdings.of_serial(connection, lost.serial, self.setting.clock.now())
+        if found is None or found.certificate != lost:
+            raise Misuse("not-of-this-root", "this root certified no such CA", certificate=lost.id)
+        if found.state != "revoked":
+            self.revoke(lost.serial, reason, officer=officer)
+        elif all(item.digest != lost.id for item in self.chain.items("revocation")):
+            with self.ceremony("revoking", officer=officer) as held:
+                item = Item(kind="revocation", digest=lost.id, name=found.name, detail=found.reason)
+                held.items.append(item)
 
     def crl(self) -> bytes:
         """A new list, on record."""

@@ -80,6 +80,15 @@ def look(folder: Path) -> Look:
     )
 
 
+def is_founded(folder: Path) -> bool:
+    """Whether there is a whole CA in the folder, records and all."""
+    try:
+        look(folder)
+    except (Misuse, Refusal):
+        return False
+    return True
+
+
 def open_ca(seen: Look, secret: Phrase, *, setting: Setting) -> Authority:
     """Open the CA that was looked at; raises ``wrong-pass-phrase``, ``wrong-pin`` or ``wrong-certificate``.
 
