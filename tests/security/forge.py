@@ -89,7 +89,7 @@ class Node:
         yield from self.extra
 
     def crl(self, *revoked, at=START, until=None, extra=(), sign_as=None, names=None):
-        """A list of (node, instant) by this CA."""
+        """A list of (node, instant) or (node, instant, reason) by this CA."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name((names or self).subject)
@@ -99,8 +99,10 @@ class Node:
         )
         for extension, critical in extra:
             builder = builder.add_extension(extension, critical=critical)
-        for node, since in revoked:
+        for node, since, *reasons in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(node.serial).revocation_date(since)
+            for reason in reasons:
+                entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags(reason)), critical=False)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign((sign_as or self).key, hashes.SHA256()).public_bytes(Encoding.DER)
 

@@ -21,6 +21,7 @@ from tests.worlds.pki import START, make_pki
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+REGISTERED = x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))
 
 
 def judged(nodes, crls=None, *, anchors=None, at=START, purpose=MERCHANT, asked=NAME, **more):
@@ -341,7 +342,12 @@ VOLT_TREE = x509.DirectoryName(x509.Name(list(name("x", unit="volt"))[:2]))
         (subtree(x509.RFC822Name("example")), {"names": ("a@example",)}, ""),
         (subtree(x509.RFC822Name("example")), {"names": ("a@b.example",)}, "name-constraint"),
         (subtree(x509.RFC822Name("a@example")), {"names": ("b@example",)}, "name-constraint"),
-        (subtree(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))), {"names": ()}, "name-constraint"),
+        (subtree(REGISTERED), {"names": ()}, ""),
+        (
+            subtree(REGISTERED),
+            {"names": (), "extra": ((x509.SubjectAlternativeName([REGISTERED]), False),)},
+            "name-constraint",
+        ),
     ],
 )
 def test_name_constraints(constraints, leaf_with, rule):
@@ -426,6 +432,31 @@ def test_freshness(since, until, accepted):
     verdict = judged(nodes, [top.crl(), middle.crl(at=START + since, until=START + until)])
     assert verdict.accepted is accepted
     assert verdict.rule == ("" if accepted else "revocation-unknown")
+
+
+@pytest.mark.parametrize(
+    ("made", "entry", "rule"),
+    [
+        (HOUR, None, ""),
+        (HOUR, (timedelta(minutes=30), "keyCompromise"), ""),
+        (HOUR, (-HOUR, "keyCompromise"), "revoked"),
+        (HOUR, (-HOUR, "certificateHold"), "revoked"),
+        (-3 * DAY, None, "revocation-unknown"),
+    ],
+)
+def test_a_later_list_tells_of_the_past_where_that_is_wanted(made, entry, rule):
+    top, middle, bottom = nodes = chain()
+    held = ((bottom, START + entry[0], entry[1]),) if entry else ()
+    crls = [top.crl(), middle.crl(*held, at=START + made)]
+    assert judged(nodes, crls).rule in {"revocation-unknown", rule} - {""}
+    assert judged(nodes, crls, later=True).rule == rule
+
+
+def test_a_list_from_after_the_certificate_ended_tells_nothing_of_it():
+    top, middle, bottom = nodes = chain()
+    ended = bottom.certificate.not_after + HOUR
+    crls = [top.crl(), middle.crl(at=ended)]
+    assert judged(nodes, crls, later=True).rule == "revocation-unknown"
 
 
 def partial(flag):

@@ -90,6 +90,7 @@ def _authority(exhibits: Exhibits, verifier: Verifier, name: str, stamp: Stamp) 
         at=stamp.at,
         purpose=oids.EKU_TIME_STAMPING,
         name=None,
+        later=True,
     )
     if not verdict.accepted:
         exhibits.fail(13, name, _EXPECTED[13], f"{verdict.rule}: {verdict.reason}")
@@ -150,6 +151,7 @@ def check_paths(exhibits: Exhibits, verifier: Verifier, at: datetime | None) -> 
             at=exhibit.at,
             purpose=oids.SIGNING[role],
             name=None,
+            later=True,
         )
         if not verdict.accepted:
             number = _PURPOSE.get(verdict.rule, 10)

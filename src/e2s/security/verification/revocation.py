@@ -75,7 +75,7 @@ def lists_of(octets: tuple[bytes, ...]) -> Lists:
 class Inquiry:
     """The status of certificates at one instant, over the lists at hand."""
 
-    __slots__ = ("_at", "_lists", "_required", "_signer_of", "_singles_of", "_used")
+    __slots__ = ("_at", "_later", "_lists", "_required", "_signer_of", "_singles_of", "_used")
 
     def __init__(
         self,
@@ -85,11 +85,14 @@ class Inquiry:
         singles_of: SinglesOf | None = None,
         *,
         required: bool = True,
+        later: bool = False,
     ) -> None:
         """``signer_of`` proves a list's signature; ``singles_of`` gives what OCSP answers say.
 
-        Unless ``required``, what is not known is no fault.
+        Unless ``required``, what is not known is no fault.  ``later``: of a past instant speaks as well what
+        was made after it and before the certificate ended, since a revocation stands until then.
         """
+        self._later = later
         self._singles_of = singles_of
         self._required = required
         self._at = at
@@ -121,8 +124,14 @@ class Inquiry:
             past = revocation is not None and revocation.at <= self._at
             if revocation is not None and past and (revocation.reason != HELD or single.fresh(self._at)):
                 return _revoked(certificate, revocation)
-            good = good or (single.status == "good" and single.fresh(self._at))
+            good = good or (single.status == "good" and self._speaks(single, certificate))
         return None if good else listed
+
+    def _speaks(self, said: CrlIndex | Single, certificate: Traits) -> bool:
+        """Whether a list or an answer tells how the certificate stood at the instant."""
+        return said.fresh(self._at) or (
+            self._later and self._at <= said.this_update < certificate.certificate.not_after
+        )
 
     def _listed(self, certificate: Traits, issuer: Traits) -> Fault | None:
         """What the lists say."""
@@ -138,7 +147,7 @@ class Inquiry:
                 revocation = self._said(crl, certificate, issuer)
                 if revocation is not None and revocation.at <= self._at:
                     return _revoked(certificate, revocation)
-                if crl.fresh(self._at):
+                if self._speaks(crl, certificate):
                     answered |= point.reasons & crl.scope.reasons
                     self._use(crl)
             if answered == ALL_REASONS:
@@ -152,7 +161,7 @@ class Inquiry:
             if self._signer_of(crl, issuer) is None:
                 continue
             revocation = crl.revoked.get(serial)
-            fresh = crl.fresh(at)
+            fresh = self._speaks(crl, certificate)
             if revocation is not None and revocation.at <= at and (fresh or revocation.reason != HELD):
                 return _revoked(certificate, revocation)
             if fresh and (newest is None or crl.later_than(newest)):
@@ -187,7 +196,9 @@ class Inquiry:
         if delta is not None:
             self._use(delta)
             said = delta.entry(certificate) or said
-        if said is not None and (said.reason == REMOVED or (said.reason == HELD and not crl.fresh(self._at))):
+        if said is not None and (
+            said.reason == REMOVED or (said.reason == HELD and not self._speaks(crl, certificate))
+        ):
             return None
         return said
 

@@ -73,18 +73,20 @@ class Verifier:
         require_revocation: bool = True,
         wanted: Wanted = NOTHING_WANTED,
         ocsp: Sequence[bytes] = (),
+        later: bool = False,
     ) -> Verdict:
         """Decide whether ``certificate`` may act for ``purpose`` (EKU) as ``name`` (URI, DNS, IP) at ``at``.
 
         ``at`` may lie in the past: a certificate revoked after it is still good at it, provided that a CRL
-        fresh at that instant is among ``crls``, or an OCSP answer among ``ocsp``.  ``wanted`` says which
-        policies are acceptable.  Without ``require_revocation`` lists and answers may still revoke, and what
-        they do not tell is no fault.  Never raises for what a peer sent: that is a verdict.
+        fresh at that instant is among ``crls``, or an OCSP answer among ``ocsp``, or with ``later`` one that
+        was made between it and the certificate's end.  ``wanted`` says which policies are acceptable.
+        Without ``require_revocation`` lists and answers may still revoke, and what they do not tell is no
+        fault.  Never raises for what a peer sent: that is a verdict.
         """
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
         lists, answers = lists_of(tuple(crls)), _answers(ocsp) if ocsp else ()
-        asked = _Asked(untrusted, lists, answers, at, require_revocation, {})
+        asked = _Asked(untrusted, lists, answers, at, require_revocation, later, {})
         try:
             return self._judge(certificate, asked, purpose, name, wanted)
         except Refusal as refusal:
@@ -176,7 +178,9 @@ class Verifier:
             return self._other_signer(crl, issuer, path[-1], asked)
 
         singles_of = partial(self._singles, path[-1], asked) if asked.answers else None
-        inquiry = Inquiry(asked.lists, asked.at, signer_of, singles_of, required=asked.required)
+        inquiry = Inquiry(
+            asked.lists, asked.at, signer_of, singles_of, required=asked.required, later=asked.later
+        )
         fault = inquiry.fault(path)
         return inquiry.used, fault
 
@@ -239,6 +243,7 @@ class _Asked(NamedTuple):
     answers: tuple[Answer, ...]
     at: datetime
     required: bool
+    later: bool
     signers: dict[bytes, bool]
 
 
