@@ -50,7 +50,8 @@ class Lists:
         with office.database.reading() as connection:
             last = list_store.last_withdrawal(connection, part)
             whole = list_store.newest(connection, part, delta=False)
-        if whole is None or _due(whole, now, last, deltas=deltas):
+            delta = list_store.newest(connection, part, delta=True) if deltas else None
+        if whole is None or _due(whole, delta, now, last, deltas=deltas):
             good = whole is not None and store.seconds(now) < whole.next_update
             self.make(part, base=whole if deltas and good else None)
         if not deltas:
@@ -169,13 +170,14 @@ class Lists:
         return self._office.places.base + crl_path(self._office.certificate, part, delta=delta)
 
 
-def _due(whole: sa.Row[Any], now: datetime, last: int, *, deltas: bool) -> bool:
+def _due(whole: sa.Row[Any], delta: sa.Row[Any] | None, now: datetime, last: int, *, deltas: bool) -> bool:
     """Whether a complete list is to be made."""
     if _stale(whole, now):
         return True
     if whole.upto >= last:
         return False
-    return not deltas or whole.entries <= SMALL or last - whole.upto > whole.entries
+    grown = delta is not None and delta.entries > whole.entries
+    return not deltas or whole.entries <= SMALL or grown
 
 
 def _stale(row: sa.Row[Any], now: datetime) -> bool:
