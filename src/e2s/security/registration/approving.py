@@ -18,19 +18,11 @@ from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import Document
+from e2s.security.pki.approvals import APPROVAL, MAX_APPROVAL_BYTES, MAX_ORDERS, REGISTRATION
 from e2s.security.pki.ca import RIGHTS
 from e2s.security.registration import store
 from e2s.security.registration.cases import follow
-from e2s.security.registration.documents import (
-    APPROVAL,
-    MAX_ORDERS,
-    MAX_OUTER_BYTES,
-    REGISTRATION,
-    Word,
-    approval_document,
-    inner_of,
-    read_word,
-)
+from e2s.security.registration.documents import Word, approval_document, inner_of, read_word
 from e2s.security.registration.office import Office, names_of
 
 _FIRST: Final = {REGISTRATION.type: REGISTRATION}
@@ -191,7 +183,7 @@ def take_second(office: Office, octets: bytes) -> Document:
     Raises :class:`Refusal` of the word, ``bad-approval``, ``not-drafted``, ``same-officer``, ``own-case``,
     ``approval-lapsed``, ``evidence-altered``.
     """
-    word = read_word(octets, _SECOND, max_bytes=MAX_OUTER_BYTES)
+    word = read_word(octets, _SECOND, max_bytes=MAX_APPROVAL_BYTES)
     inner = read_word(inner_of(word), _FIRST)
     with office.database.reading() as connection:
         known = store.approval(connection, inner.digest)

@@ -27,12 +27,13 @@ from e2s.crypto import oids
 from e2s.crypto.keys import spki_of
 from e2s.crypto.pem import armoured
 from e2s.crypto.ports import Signer
+from e2s.security.pki.approvals import LEVEL, MAX_ORDERS
 from e2s.security.pki.ca import RIGHTS
 from e2s.security.pki.certify import read_request
 from e2s.security.registration import naming, sheets, store
 from e2s.security.registration.acts import NONE, give_names
 from e2s.security.registration.approving import draft_of, take_first
-from e2s.security.registration.documents import LEVEL, MAX_ORDERS, sign_document
+from e2s.security.registration.documents import sign_document
 from e2s.security.registration.evidence import Evidence, check_evidence, document_digest, read_date
 from e2s.security.registration.naming import Owner
 from e2s.security.registration.office import Office, names_of

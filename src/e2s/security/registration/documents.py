@@ -36,20 +36,17 @@ from e2s.crypto.forms import (
     text,
 )
 from e2s.crypto.ports import Signer
+from e2s.security.pki.approvals import APPROVAL, LEVEL, MAX_REGISTRATION_BYTES
+from e2s.security.pki.service import MAX_MESSAGE_BYTES, MAX_REQUESTS
 
-MAX_ORDERS: Final = 1000
-#: The largest order and approval that are read, and what one message to the CA carries of requests.
-MAX_INNER_BYTES: Final = 1024 * 1024
-MAX_OUTER_BYTES: Final = 2 * 1024 * 1024
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
-MAX_SENT: Final = 250
+#: What one message to the CA carries of requests.
+MAX_SENT: Final = MAX_REQUESTS
 MAX_SENT_BYTES: Final = 512 * 1024
 MAX_REQUEST_BYTES: Final = 16 * 1024
 _CERTIFICATE: Final = octets_max(32 * 1024)
 
 _ANY: Mapping[str, Check] = {"community": text(64), "ca": text(64), "officer": text(255), "at": instant}
 _LATER: Mapping[str, Check] = {**_ANY, "case": text(64), "before": digest}
-LEVEL: Check = one_of("", "low", "substantial", "high")
 
 
 def _form(label: str, members: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Form:
@@ -78,37 +75,6 @@ DELIVER = _form("e2s/1/case-deliver", {**_LATER, "certificate": digest, "how": t
 #: The acts of one officer on one case, by type.
 CASE_FORMS: Final = {form.type: form for form in (OPEN, EVIDENCE, NAME, REFUSE, WITHDRAW, DELIVER)}
 
-ORDER: Check = record(
-    {
-        "case": text(64),
-        "profile": text(64),
-        "names": list_of(text(255), 18, 1),
-        "spki": octets(32),
-        "confidence": LEVEL,
-        "evidence": list_of(octets(32), 16, 1),
-    },
-    {"notAfter": instant, "subject": text(512)},
-)
-REGISTRATION = _form(
-    "e2s/1/registration",
-    {**_ANY, "case": text(64), "until": instant, "orders": list_of(ORDER, MAX_ORDERS, 1)},
-)
-APPROVAL = _form(
-    "e2s/1/registration-approval",
-    {"of": octets(32), "registration": octets_max(MAX_INNER_BYTES), "officer": text(255), "at": instant},
-)
-WITHDRAWAL = _form(
-    "e2s/1/withdrawal",
-    {
-        **_ANY,
-        "case": text(64, min_length=0),
-        "serial": text(40),
-        "act": one_of("revoke", "hold", "release"),
-        "reason": text(40, min_length=0),
-        "until": instant,
-    },
-    {"invalidity": instant},
-)
 _RESULT: Check = record(
     {"spki": octets(32)}, {"certificate": _CERTIFICATE, "rule": text(64), "message": text(500)}
 )
@@ -151,7 +117,7 @@ def sign_document(document: Document, signer: Signer, at: datetime) -> bytes:
     return sign(wire.encode(document), oids.DATA, signer, at)
 
 
-def read_word(octets_: bytes, forms: Mapping[str, Form], *, max_bytes: int = MAX_INNER_BYTES) -> Word:
+def read_word(octets_: bytes, forms: Mapping[str, Form], *, max_bytes: int = MAX_REGISTRATION_BYTES) -> Word:
     """A signed document of one of ``forms``, its signature good for the certificate within.
 
     Raises :class:`Refusal` ``cms-...``, ``too-large``, ``not-canonical``, ``wrong-label``, ``bad-document``,

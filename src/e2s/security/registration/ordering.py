@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from cryptography import x509
@@ -18,6 +18,7 @@ from e2s.base import wire
 from e2s.base.errors import Refusal, Unreachable
 from e2s.base.wire import Document
 from e2s.crypto.certificates import Certificate
+from e2s.security.pki.service import ISSUE
 from e2s.security.registration import store
 from e2s.security.registration.approving import approved_orders, check_unaltered, lapse
 from e2s.security.registration.cases import follow
@@ -32,7 +33,21 @@ from e2s.security.verification.signatures import good
 
 #: How the office reaches its CA: a link's ``ask``, or a spool's.
 Ask: TypeAlias = Callable[[str, bytes], bytes]
-ISSUE, REVOKE = "/issue", "/revoke"
+#: Refusals by which the CA says that nothing will come of an approval: its cases wait for a new one.
+FINAL: Final = frozenset(
+    {
+        "approval-lapsed",
+        "not-authorised",
+        "revoked",
+        "four-eyes",
+        "same-officer",
+        "own-case",
+        "other-ca",
+        "other-community",
+        "wrong-purpose",
+        "wrong-name",
+    }
+)
 
 
 @dataclass(kw_only=True)
@@ -56,8 +71,8 @@ def submit(office: Office, ask: Ask, told: Callable[[Sent], None] = lambda _sent
         numbers = [row.n for row in store.approvals(connection, "ready", 100_000)]
     away = False
     for n in numbers:
-        rows = _intended(office, n)
-        for part in _parts(rows):
+        rows, most = _intended(office, n)
+        for part in _parts(rows, most):
             if away:
                 sent.waiting += len(part)
                 continue
@@ -67,16 +82,23 @@ def submit(office: Office, ask: Ask, told: Callable[[Sent], None] = lambda _sent
                 sent.waiting, sent.why = sent.waiting + len(part), str(error)
                 away = error.rule != "order-waits"  # a spool takes every question at once
             except Refusal as refusal:
-                sent.waiting, sent.why = sent.waiting + len(part), str(refusal)
+                sent.why = str(refusal)
                 _note(office, n, refusal)
+                if refusal.rule in FINAL and len(part) == 1:
+                    said = {"rule": refusal.rule, "message": refusal.message}
+                    _keep(office, n, [(part[0], said)], b"", sent)
+                else:
+                    sent.waiting += len(part)
             told(sent)
         _finish(office, n)
     return sent
 
 
-def _intended(office: Office, n: int) -> list[sa.Row[Any]]:
+def _intended(office: Office, n: int) -> tuple[list[sa.Row[Any]], int]:
     """The approval's cases without a certificate, now ordered: committed before anything is sent.
 
+    Also how many go into one message: each alone once the CA refused the approval, since it still gives what
+    it had issued before.
     A case whose evidence no longer is what was approved stays where it is, and that is an event.
     """
     now = office.now()
@@ -84,7 +106,8 @@ def _intended(office: Office, n: int) -> list[sa.Row[Any]]:
     with office.database.transaction() as connection:
         row = store.approval_numbered(connection, n)
         if row is None:
-            return []
+            return [], MAX_SENT
+        most = 1 if row.rule in FINAL else MAX_SENT
         approved = approved_orders(row)
         new = 0
         for case in store.cases_of(connection, n):
@@ -105,15 +128,15 @@ def _intended(office: Office, n: int) -> list[sa.Row[Any]]:
             found.append(case)
         if new:
             office.event(connection, "approval.ordered", now, {"approval": n, "orders": new})
-    return found
+    return found, most
 
 
-def _parts(rows: Sequence[sa.Row[Any]]) -> Iterator[list[sa.Row[Any]]]:
+def _parts(rows: Sequence[sa.Row[Any]], most: int) -> Iterator[list[sa.Row[Any]]]:
     """As many cases as one message carries."""
     part: list[sa.Row[Any]] = []
     size = 0
     for row in rows:
-        if part and (len(part) == MAX_SENT or size + len(row.request) > MAX_SENT_BYTES):
+        if part and (len(part) == most or size + len(row.request) > MAX_SENT_BYTES):
             yield part
             part, size = [], 0
         part.append(row)
@@ -146,7 +169,7 @@ def _order(office: Office, ask: Ask, n: int, rows: Sequence[sa.Row[Any]], sent: 
         certificate = Certificate.read(wire.unb64u(result["certificate"]))
         _check(certificate, chain[0], approved[case.id])
         taken.append((case, certificate))
-    _keep(office, n, taken, chain_octets, sent)
+    _keep(office, n, taken, b"".join(one.pem for one in chain), sent)
     if waiting:
         raise Refusal("wrong-answer", "the CA did not answer for every key", missing=len(waiting))
 
@@ -175,14 +198,14 @@ def _keep(
     office: Office,
     n: int,
     taken: Sequence[tuple[sa.Row[Any], Certificate | Document]],
-    chain: Sequence[bytes],
+    chain: bytes,
     sent: Sent,
 ) -> None:
     """Commit certificates and refusals with their events."""
     now = office.now()
     with office.database.transaction() as connection:
-        if store.setting(connection, "chain") != b"".join(chain):
-            store.set_setting(connection, "chain", b"".join(chain))
+        if chain and store.setting(connection, "chain") != chain:
+            store.set_setting(connection, "chain", chain)
         for before, result in taken:
             case = store.case(connection, before.id)
             if case is None or case.state != "ordered":

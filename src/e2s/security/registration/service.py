@@ -17,8 +17,8 @@ from e2s.base.errors import Refusal
 from e2s.base.http import Request, Response
 from e2s.base.wire import Document
 from e2s.network.sessions.link import Door, LinkDoor
+from e2s.security.pki.service import MAX_MESSAGE_BYTES
 from e2s.security.registration import acts, approving, store, withdrawing
-from e2s.security.registration.documents import MAX_MESSAGE_BYTES
 from e2s.security.registration.office import Office
 from e2s.security.registration.ordering import Ask, submit
 

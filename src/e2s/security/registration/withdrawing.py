@@ -15,18 +15,19 @@ from e2s.base.errors import Refusal, Unreachable
 from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import Document
 from e2s.crypto.certificates import Certificate
+from e2s.security.pki.approvals import WITHDRAWAL
 from e2s.security.pki.ca import RIGHTS
+from e2s.security.pki.service import REVOKE
 from e2s.security.registration import store
 from e2s.security.registration.cases import follow
 from e2s.security.registration.documents import (
-    WITHDRAWAL,
     Word,
     read_withdrawn,
     read_word,
     write_withdraw,
 )
 from e2s.security.registration.office import Office
-from e2s.security.registration.ordering import REVOKE, Ask
+from e2s.security.registration.ordering import Ask
 
 _FORMS: Final = {WITHDRAWAL.type: WITHDRAWAL}
 _VALID: Final = timedelta(days=14)
