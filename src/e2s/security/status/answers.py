@@ -77,8 +77,8 @@ def write_answer(
     """
     if at >= until:
         raise Misuse("bad-instant", "an answer ends after it began")
-    produced = der.generalized_time(at)
-    times = produced + der.tlv(0xA0, der.generalized_time(until))
+    produced, ends = _instant(at), _instant(until)
+    times = produced + der.tlv(0xA0, ends)
     made = [
         der.tlv(der.SEQUENCE, one.cert_id + _status(one.status, extended=extended) + times) for one in singles
     ]
@@ -91,9 +91,8 @@ def write_answer(
     signature = der.tlv(der.BIT_STRING, b"\0" + signer.sign(data))
     delegate = b"" if own == issuer else der.tlv(0xA0, der.sequence(own.der))
     basic = der.tlv(der.SEQUENCE, data + signer.suite.signature_algorithm + signature + delegate)
-    return der.sequence(
-        b"\x0a\x01\x00", der.tlv(0xA0, der.sequence(der.oid(_BASIC), der.octet_string(basic)))
-    )
+    held = der.tlv(0xA0, der.tlv(der.SEQUENCE, der.oid(_BASIC) + der.octet_string(basic)))
+    return der.tlv(der.SEQUENCE, b"\x0a\x01\x00" + held)
 
 
 def _status(status: Status, *, extended: bool) -> bytes:
@@ -105,10 +104,16 @@ def _status(status: Status, *, extended: bool) -> bytes:
         if not extended:
             return _UNKNOWN
         entry = _NEVER
-    since = der.generalized_time(entry.at)
+    since = _instant(entry.at)
     if entry.reason == "unspecified":
         return der.tlv(0xA1, since)
     return der.tlv(0xA1, since + der.tlv(0xA0, der.tlv(der.ENUMERATED, bytes((_CODES[entry.reason],)))))
+
+
+@lru_cache(maxsize=1024)
+def _instant(at: datetime) -> bytes:
+    """A GeneralizedTime; answers of the same second have the same ones."""
+    return der.generalized_time(at)
 
 
 @lru_cache(maxsize=64)

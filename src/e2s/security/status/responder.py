@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
@@ -254,9 +255,8 @@ class Responder:
 
     def _voice(self, query: Query) -> _Voice:
         """Who answers: all certificates of a query are of one CA that is known here (4.2.2.2)."""
-        voices = {id(voice): voice for voice in (self._named.get(one.issuer) for one in query.asked)}
-        (voice, *others) = voices.values()
-        if voice is None or others:
+        voice = self._named.get(query.asked[0].issuer)
+        if voice is None or any(self._named.get(one.issuer) is not voice for one in query.asked):
             raise Refusal("unknown-issuer", "no answer can be given for such a CA, or for several at once")
         return voice
 
@@ -291,8 +291,8 @@ class Responder:
             "content-type": ANSWER,
             "cache-control": f"max-age={most}, public, no-transform, must-revalidate",
             "etag": f'"{sha256(body).hexdigest()}"',
-            "last-modified": format_datetime(at, usegmt=True),
-            "expires": format_datetime(until, usegmt=True),
+            "last-modified": _date(at),
+            "expires": _date(until),
         }
 
 
@@ -303,6 +303,12 @@ _FAILURES = {"unknown-issuer": answers.UNAUTHORIZED}
 def _failed(body: bytes, rule: str) -> Response:
     """An answer without a signature; the rule stands beside it."""
     return Response(200, body, {**_POSTED, "e2s-rule": rule})
+
+
+@lru_cache(maxsize=256)
+def _date(at: datetime) -> str:
+    """An instant as HTTP writes it."""
+    return format_datetime(at, usegmt=True)
 
 
 def _is_due(own: Certificate, at: datetime) -> bool:
