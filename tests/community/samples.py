@@ -8,8 +8,8 @@ EXAMPLE = example_file(iter(range(20_000, 20_000 + EXAMPLE_PORTS)))
 
 
 def least(ports=None) -> str:
-    """One authority: its repository, its time stamps and its sequencer."""
-    ports = iter(ports or free_ports(3))
+    """One authority: its CA, its repository, its time stamps and its sequencer."""
+    ports = iter(ports or free_ports(4))
     return f"""[community]
 name = "least"
 
@@ -27,13 +27,22 @@ compartment = "audit"
 location = "DE"
 plain_because = "one machine"
 
-[component.repository]
+[component.ca]
 party = "authority"
 kind = "certification-authority"
 listen = "127.0.0.1:{next(ports)}"
-compartment = "public"
+compartment = "ca"
 location = "DE"
 talks_to = ["log"]
+plain_because = "one machine"
+
+[component.repository]
+party = "authority"
+kind = "repository"
+listen = "127.0.0.1:{next(ports)}"
+compartment = "public"
+location = "DE"
+talks_to = ["ca", "log"]
 plain_because = "one machine"
 
 [component.stamps]

@@ -80,6 +80,16 @@ CASES = [
     ("plain-link-justified", changed("volt-keys", "plain_because", "# plain_because"), "component volt-keys"),
     ("plain-link-justified", changed("volt-keys", "127.0.0.1", "192.0.2.7"), "component volt-keys"),
     ("audit-sequencer", changed("volt-shop", ', "volt-audit"', ""), "component volt-shop"),
+    (
+        "certificates-available",
+        changed("authority-repository", '"authority-ca", ', ""),
+        "component authority-ca",
+    ),
+    (
+        "authority-apart",
+        changed("authority-repository", 'compartment = "public"', 'compartment = "ca"'),
+        "component authority-repository",
+    ),
     ("one-role-a-person", changed("alpha-manager", '"albert"', '"anna"'), "component alpha-manager"),
     (
         "component-fits-party",

@@ -13,7 +13,7 @@ from e2s.community.description import Community
 from e2s.community.file import MAX_FILE_BYTES, load_community, read_community
 from tests.community.samples import EXAMPLE, least
 
-LEAST = least(range(20_000, 20_003))
+LEAST = least(range(20_000, 20_004))
 
 
 def refusal_of(text: str | bytes) -> Refusal:
@@ -53,20 +53,20 @@ def test_the_example_is_read_as_it_is_written():
         ('location = "DE"', 'location = "Germany"', "bad-community-file", "component.log.location", 15),
         ('location = "DE"', "location = 49", "bad-community-file", "component.log.location", 15),
         ('party = "authority"', 'party = "nobody"', "unknown-name", "component.log.party", 11),
-        ('talks_to = ["log"]', 'talks_to = ["lag"]', "unknown-name", "component.repository.talks_to", 24),
-        ('talks_to = ["log"]', 'talks_to = "log"', "bad-community-file", "component.repository.talks_to", 24),
+        ('talks_to = ["log"]', 'talks_to = ["lag"]', "unknown-name", "component.ca.talks_to", 24),
+        ('talks_to = ["log"]', 'talks_to = "log"', "bad-community-file", "component.ca.talks_to", 24),
         (
             'talks_to = ["log"]',
             'talks_to = ["log", "log"]',
             "bad-community-file",
-            "component.repository.talks_to",
+            "component.ca.talks_to",
             24,
         ),
         (
             'talks_to = ["log"]',
-            'talks_to = ["repository"]',
+            'talks_to = ["ca"]',
             "unknown-name",
-            "component.repository.talks_to",
+            "component.ca.talks_to",
             24,
         ),
         ('plain_because = "one machine"', "tls = 1", "bad-community-file", "component.log.tls", 16),

@@ -57,7 +57,7 @@ def states(file, status=0) -> dict[str, tuple[str, int | None]]:
 
 def test_a_community_comes_up_is_watched_killed_healed_and_stopped(tmp_path):
     with running(tmp_path) as (file, up):
-        assert "3 started, 0 ran already" in up.stdout
+        assert "4 started, 0 ran already" in up.stdout
         before = states(file)
         assert {state for state, _ in before.values()} == {"ready"}
 
@@ -77,7 +77,13 @@ def test_a_community_comes_up_is_watched_killed_healed_and_stopped(tmp_path):
         assert now["stamps"] != before["stamps"]
 
         stopped = e2s("down", file).stdout.splitlines()
-        assert sorted(stopped) == ["3 stopped", "log ended", "repository ended", "stamps ended"]
+        assert sorted(stopped) == [
+            "4 stopped",
+            "ca ended",
+            "log ended",
+            "repository ended",
+            "stamps ended",
+        ]
         assert {state for state, _ in states(file, status=1).values()} == {"stopped"}
     assert e2s("down", file).stdout == "0 stopped\n"
 
@@ -102,8 +108,8 @@ def test_events_reach_the_log_and_stamps_are_proven(tmp_path):
         whole = CommunityHome.of_file(file)
         exchange = HttpExchange(anchors=whole.root.read_bytes())
         issuers = [
-            (community.component("repository").origin, whole.certificates("repository", label)[0])
-            for label in ("root", "ca")
+            (community.component("repository").origin, whole.certificates(name, label)[0])
+            for name, label in (("repository", "root"), ("ca", "ca"))
         ]
         clock = SystemClock()
         trust = Trust(Verifier(whole.anchors()), ClientServices(exchange, issuers, clock))
@@ -217,6 +223,7 @@ def keys_are_where_only_their_owner_reads(tmp_path):
     assert sorted(p.name for p in (tmp_path / "root-offline").iterdir()) == [
         "ca.pse",
         "ceremonies",
+        "places.toml",
         "register.sqlite",
         "root.pem",
     ]

@@ -16,7 +16,6 @@ from e2s.security.keys.container import Cost
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import store
-from e2s.security.pki.authority_service import AuthorityService
 from e2s.security.pki.ceremony import (
     RECORD,
     Setting,
@@ -28,6 +27,7 @@ from e2s.security.pki.ceremony import (
     read_record,
 )
 from e2s.security.pki.certify import request
+from e2s.security.pki.publishing import Publisher
 from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.fetching import crl_path
@@ -312,7 +312,7 @@ def test_kill_between_signature_and_record(centre, monkeypatch):
 
 
 def test_service_publishes_each_new_list(centre, tmp_path):
-    service = AuthorityService(Repository(tmp_path / "public"), (centre.operating, centre.card))
+    service = Publisher(Repository(tmp_path / "public"), (centre.operating, centre.card))
 
     def published():
         response = service.handle(Request("GET", crl_path(centre.operating.certificate)))

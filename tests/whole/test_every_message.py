@@ -44,6 +44,8 @@ MESSAGES = {
     ("authority-audit", "/audit"): 2,
     ("authority-repository", "/crl"): 16,
     ("issuer-desk", "/crl"): 8,
+    ("authority-ca", "/lists"): 7,
+    ("authority-ca", "/changes"): 7,
 }
 #: Requests without a body: there is nothing in them to alter, and nothing happens when they come twice or late.
 ASKED_ONLY = {"/crl", "/session/page"}
@@ -147,6 +149,8 @@ SAME_AGAIN = {
     ("volt-purchasing", "/session/record"),
     ("volt-audit", "/audit"),
     ("authority-repository", "/crl"),
+    ("authority-ca", "/lists"),
+    ("authority-ca", "/changes"),
 }
 EVERY = 1 if os.environ.get("E2S_SOAK") else 3
 ALL_CELLS = [

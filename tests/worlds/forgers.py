@@ -35,7 +35,7 @@ class Forgers:
     def __post_init__(self) -> None:
         self.authorities: dict[str, Authority] = {
             kind: open_component_ca(self.whole.place(component), kind=kind)
-            for kind, component in (("operating-ca", "authority-repository"), ("card-ca", "issuer-desk"))
+            for kind, component in (("operating-ca", "authority-ca"), ("card-ca", "issuer-desk"))
         }
         self.others: Pki = make_pki("components-market", at=self.whole.clock.now(), bank="issuer")
 

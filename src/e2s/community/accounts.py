@@ -16,6 +16,7 @@ from e2s.commerce.bankcard import cards
 from e2s.community.description import Component
 from e2s.community.kinds import MERCHANT
 from e2s.community.making import Made
+from e2s.community.publishers import ca_labels
 from e2s.security.keys.durable import replace_file
 
 
@@ -124,9 +125,8 @@ def _revocation(made: Made, component: Component) -> list[dict[str, Any]]:
     """Each CA's certificate, and where its list is published."""
     home = made.whole.component(component).path
     return [
-        {"origin": one.origin, "issuer": _relative(made.whole.public(one.name, label), home)}
-        for one in made.community.components.values()
-        for label in ("root", "ca")
+        {"origin": publisher.origin, "issuer": _relative(made.whole.public(one.name, label), home)}
+        for one, label, publisher in ca_labels(made.community)
         if made.whole.public(one.name, label).exists()
     ]
 

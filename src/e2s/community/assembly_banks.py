@@ -12,7 +12,8 @@ from e2s.community.authority import open_component_ca
 from e2s.community.peers import issuers_of, merchants_of
 from e2s.community.place import Assembled, Place
 from e2s.security.keys.durable import replace_file
-from e2s.security.pki.authority_service import AuthorityService
+from e2s.security.pki.publishing import Publisher
+from e2s.security.repository.door import limited
 from e2s.security.repository.files import Repository
 from e2s.security.verification.trust import Trust
 
@@ -74,7 +75,8 @@ def issuer(place: Place) -> Assembled:
     bank = bank_of(place, place.trust())
     desk = Issuer(bank, pan_key=pan_key(place))
     authority = open_component_ca(place, kind="card-ca")
-    lists = AuthorityService(Repository(place.home.path / "repository"), (authority,))
+    lists = Publisher(Repository(place.home.path / "repository"), (authority,))
+    files = limited(lists.handle, place.clock)
 
     def tick() -> None:
         desk.tick()
@@ -85,7 +87,7 @@ def issuer(place: Place) -> Assembled:
         lists.close()
 
     return Assembled(
-        handle=lambda request: (desk if request.method == "POST" else lists).handle(request),
+        handle=lambda request: desk.handle(request) if request.method == "POST" else files(request),
         tick=tick,
         close=close,
         outboxes=(

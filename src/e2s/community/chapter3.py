@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from e2s.community.description import Community, Component
 from e2s.community.kinds import AUTHORITY, KINDS, MERCHANT, MERCHANT_SERVER
 from e2s.crypto import suites
 
 Faults: TypeAlias = Iterator[tuple[str, str]]
+
+#: Kinds that judge no certificate of others.
+_JUDGE_NOTHING: Final = frozenset({"repository", "audit", "time-stamping", "merchant-key-handler"})
+#: Who registers, who certifies and who publishes (6.1.1).
+_AUTHORITY_APART: Final = ("certification-authority", "registration", "repository")
 
 
 def one_authority(community: Community) -> Faults:
@@ -26,12 +31,17 @@ def one_authority(community: Community) -> Faults:
 
 
 def repository_reachable(community: Community) -> Faults:
-    """Whoever judges certificates reaches a repository."""
+    """Whoever judges certificates reaches a repository, and each CA is followed by one."""
+    if not community.of_party(community.trust.authority, "repository"):
+        yield f"party {community.trust.authority}", "has no component of kind repository"
     for component in community.components.values():
-        if component.kind in {"certification-authority", "audit", "time-stamping", "merchant-key-handler"}:
+        if component.kind == "certification-authority":
+            if not any(component.name in one.talks_to for one in community.of_kind("repository")):
+                yield f"component {component.name}", "is followed by no repository"
+        elif component.kind in _JUDGE_NOTHING:
             continue
-        if not any(peer.kind == "certification-authority" for peer in community.peers(component)):
-            yield f"component {component.name}", "does not talk to a certification authority's repository"
+        elif not any(peer.kind == "repository" for peer in community.peers(component)):
+            yield f"component {component.name}", "does not talk to a repository"
 
 
 def root_off_line(community: Community) -> Faults:
@@ -141,3 +151,17 @@ def one_role(community: Community) -> Faults:
         other = seen.setdefault((component.party, component.person), component)
         if other is not component:
             yield f"component {component.name}", f"{component.person} already has {other.name}"
+
+
+def authority_apart(community: Community) -> Faults:
+    """Certifying, registering and publishing have a compartment each."""
+    for party in community.parties.values():
+        holds: dict[str, str] = {}
+        for kind in _AUTHORITY_APART:
+            for component in community.of_party(party.name, kind):
+                other = holds.setdefault(component.compartment, kind)
+                if other != kind:
+                    yield (
+                        f"component {component.name}",
+                        f"shares compartment {component.compartment} with {other}",
+                    )

@@ -152,6 +152,13 @@ RULES: Final = (
         chapter3.one_role,
     ),
     _rule(
+        "3.13",
+        "authority-apart",
+        "3.3.2, 6.1.1",
+        "who is reached by strangers, or says who somebody is, does not hold the key that certifies",
+        chapter3.authority_apart,
+    ),
+    _rule(
         "4.01",
         "component-fits-party",
         "4.1, 4.3",

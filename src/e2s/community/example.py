@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from typing import Final, TypeAlias
 
 _PLAIN: Final = "loopback of one machine; every message is signed and sealed end to end"
+_CA: Final = "authority-ca"
 _REPOSITORY: Final = "authority-repository"
+_REGISTRATION: Final = "authority-registration"
 _STAMPS: Final = ("authority-stamps-1", "authority-stamps-2")
 
 _PARTIES: Final = (
@@ -28,7 +30,17 @@ _Row: TypeAlias = tuple[str, str, str, str, list[str], list[str], str]
 
 # name, party, kind, compartment, features, talks to (the party's sequencer is added), person
 _COMPONENTS: Final[tuple[_Row, ...]] = (
-    (_REPOSITORY, "authority", "certification-authority", "public", ["key-management"], [], ""),
+    (_CA, "authority", "certification-authority", "ca", ["key-management"], [], ""),
+    (_REPOSITORY, "authority", "repository", "public", ["key-management"], [_CA], ""),
+    (
+        _REGISTRATION,
+        "authority",
+        "registration",
+        "registration",
+        ["key-management"],
+        [_CA, _REPOSITORY],
+        "",
+    ),
     (_STAMPS[0], "authority", "time-stamping", "stamps-1", ["time-stamps"], [], ""),
     (_STAMPS[1], "authority", "time-stamping", "stamps-2", ["time-stamps"], [], ""),
     ("issuer-desk", "issuer", "issuer", "payment", ["payment"], [_REPOSITORY], ""),
@@ -72,6 +84,7 @@ _COMPONENTS: Final[tuple[_Row, ...]] = (
     ),
 )
 _BUYERS: Final = (("alpha", "anna", "albert", "5000.00"), ("beta", "bruno", "berta", "2000.00"))
+_OFFICERS: Final = ("olga", "oskar")
 _CONTRACTS: Final = (
     ("alpha", "12.5", "Frame contract of 2026: 12.5 per cent on all parts, payment by card"),
     ("beta", "3", "List prices less 3 per cent, payment by card"),
@@ -116,6 +129,9 @@ def _people() -> Iterator[_Row]:
         features = ["web-session", "purchasing", "payment"]
         yield f"{party}-wallet", party, "wallet", "buyer", features, needs, buyer
         yield f"{party}-manager", party, "manager", "manager", [], ["issuer-desk", _REPOSITORY], manager
+    for number, person in enumerate(_OFFICERS, 1):
+        needs = [_REGISTRATION, _REPOSITORY]
+        yield f"authority-officer-{number}", "authority", "officer", "office", [], needs, person
 
 
 def _component(row: _Row, port: int) -> list[str]:
@@ -145,4 +161,4 @@ def free_ports(number: int, host: str = "127.0.0.1") -> list[int]:
 
 
 #: How many ports :func:`example_file` takes.
-EXAMPLE_PORTS: Final = len(_PARTIES) + len(_COMPONENTS) + 2 * len(_BUYERS)
+EXAMPLE_PORTS: Final = len(_PARTIES) + len(_COMPONENTS) + 2 * len(_BUYERS) + len(_OFFICERS)

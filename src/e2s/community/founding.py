@@ -14,20 +14,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from e2s.base.errors import Misuse
 from e2s.base.wire import b64u
 from e2s.community.accounts import open_accounts
+from e2s.community.authority import ROOT_LIST
 from e2s.community.conformance import require_conforming
 from e2s.community.description import Community, Component
 from e2s.community.home import CommunityHome
 from e2s.community.kinds import ISSUER, KINDS, MERCHANT
 from e2s.community.making import Made, Tools
+from e2s.community.publishers import places_of, publisher_of, repository_of
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import make_key
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase, phrase_from_file
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Root, found_authority, found_root, officer_rights
+from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.ceremony import Root, copy_records, found_authority, found_root, officer_rights
+from e2s.security.pki.ceremony_record import Right
+from e2s.security.pki.place_file import write_places
 from e2s.security.repository.files import Repository
+from e2s.security.repository.published import PublishedLists
 
 #: Labels whose profile (security.pki.profiles) has another name.
 _PROFILES: Final = {
@@ -35,6 +40,7 @@ _PROFILES: Final = {
     "card": "card-holder",
     "agreement": "buyer-agreement",
     "payment-agreement": "merchant-payment-agreement",
+    "ocsp": "ocsp-responder",
 }
 _PHRASE_BYTES: Final = 24
 
@@ -62,6 +68,8 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
         _found_component(made, component, tell)
     _found_links(community, whole, tools, tell)
     open_accounts(made, tell)
+    for component in community.of_kind("registration"):
+        copy_records(whole.root_offline, whole.component(component).path, anchor)
     root.close()
     for authority in authorities.values():
         authority.close()
@@ -79,7 +87,11 @@ def _found_authorities(
     for holder in holders.values():
         if holder.kind == "issuer":
             rights |= officer_rights(community.urn(holder.party), (holder.name,))
+        else:
+            rights |= _registration_rights(community, holder)
     phrase = _new_phrase(whole, None, tools)
+    repository = repository_of(community)
+    write_places(whole.root_offline, places_of(community, repository))
     root = found_root(
         whole.root_offline, phrase, community=community.name, rights=rights, setting=tools.setting
     )
@@ -87,6 +99,7 @@ def _found_authorities(
     founded: dict[str, Authority] = {}
     for component in holders.values():
         home = whole.component(component)
+        write_places(home.path / "ca", places_of(community, component))
         founded[component.name] = authority = found_authority(
             root,
             home.path / "ca",
@@ -100,13 +113,28 @@ def _found_authorities(
         )
         _publish(whole, component.name, "ca", (authority.certificate,))
         tell(f"{component.name} certified by the root as {authority.profile.name}")
-    first = next(c for c in holders.values() if c.party == community.trust.authority)
-    repository = Repository(whole.component(first).path / "repository")
-    repository.publish_anchor(root.certificate)
-    repository.publish_certificate(root.certificate)
-    repository.publish_crl(root.certificate, root.crl())
-    _publish(whole, first.name, "root", (root.certificate,))
+    _publish(whole, repository.name, "root", (root.certificate,))
+    files = Repository(whole.component(repository).path / "repository")
+    files.publish_anchor(root.certificate)
+    files.publish_certificate(root.certificate)
+    root_list = root.crl()
+    files.publish_crl(root.certificate, root_list)
+    for component in holders.values():
+        replace_file(whole.component(component).path / "ca" / ROOT_LIST, root_list, 0o644)
+        if publisher_of(community, component).kind == "repository":
+            authority = founded[component.name]
+            files.publish_certificate(authority.certificate)
+            PublishedLists(files, authority.certificate).take(authority.current_lists())
     return root, founded
+
+
+def _registration_rights(community: Community, holder: Component) -> frozenset[Right]:
+    """What the officers of the CA's party may do there: register, approve each other's orders, revoke."""
+    return frozenset(
+        (community.urn(holder.party, officer.person), right, holder.name)
+        for officer in community.of_party(holder.party, "officer")
+        for right in (RIGHTS.register, RIGHTS.approve, RIGHTS.revoke)
+    )
 
 
 def _ca_holders(community: Community) -> Iterator[Component]:

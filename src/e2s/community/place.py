@@ -15,6 +15,7 @@ from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.community.description import Community, Component
 from e2s.community.home import CommunityHome, ComponentHome
+from e2s.community.publishers import ca_labels
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.phrase import phrase_from_file
@@ -89,9 +90,8 @@ class Place:
     def authorities(self) -> tuple[tuple[str, Certificate], ...]:
         """Each CA with the origin of the repository that publishes its list."""
         return tuple(
-            (component.origin, self.certificates(component.name, label)[0])
-            for component in self.community.components.values()
-            for label in ("root", "ca")
+            (publisher.origin, self.certificates(component.name, label)[0])
+            for component, label, publisher in ca_labels(self.community)
             if self.whole.public(component.name, label).exists()
         )
 

@@ -57,11 +57,7 @@ class PublicDoor:
             return self._handler(request.path)(request)
         except Refusal as refusal:
             self._note(refusal.rule, at)
-            if refusal.rule != _TOO_MANY:
-                return refused(refusal)
-            answer = refused(refusal, 429)
-            wait = str(refusal.facts.get("wait", 1))
-            return Response(answer.status, answer.body, {**answer.headers, "retry-after": wait})
+            return _too_many(refusal) if refusal.rule == _TOO_MANY else refused(refusal)
 
     def tick(self) -> None:
         """Write down how many were refused."""
@@ -85,3 +81,24 @@ class PublicDoor:
             with suppress(Unreachable), self._database.transaction() as connection:
                 for event in due:
                     self._outbox.sink(connection).append(event)
+
+
+def limited(handler: Handler, clock: Clock, rates: Rates = PUBLIC) -> Handler:
+    """``handler``, for anyone as often as is allowed."""
+    limit = RateLimit(rates)
+
+    def handle(request: Request) -> Response:
+        try:
+            limit.take(request.client, clock.now())
+        except Refusal as refusal:
+            return _too_many(refusal)
+        return handler(request)
+
+    return handle
+
+
+def _too_many(refusal: Refusal) -> Response:
+    """RFC 6585, 4, with the time to wait."""
+    answer = refused(refusal, 429)
+    headers = {**answer.headers, "retry-after": str(refusal.facts.get("wait", 1))}
+    return Response(answer.status, answer.body, headers)

@@ -6,7 +6,7 @@ it took, so an outage on either side delays, and loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -107,8 +107,8 @@ class Following:
         """Take what is new; what cannot be taken now is an event once, and tried again at the next tick."""
         try:
             self._take_lists()
-            self._take_statuses()
-            self._take_certificates()
+            newest = self._take_statuses()
+            self._take_certificates(newest)
         except E2SError as error:
             self._tell(error.rule)
         else:
@@ -121,46 +121,39 @@ class Following:
                 for one in taken:
                     self._lookup.add_list(connection, self._ca, one.der, one.shard, delta=one.delta)
 
-    def _take_statuses(self) -> None:
+    def _take_statuses(self) -> int | None:
+        """Let the responder take every change; the number of the newest, None without a responder."""
         statuses = self._statuses
         if statuses is None:
-            return
-
-        def take(connection: sa.Connection, changes: Sequence[Change]) -> None:
-            statuses.apply(connection, self._ca, changes, self._clock.now())
-
-        self._take(lambda connection: statuses.followed(connection, self._ca), take, confirm=True)
-
-    def _take_certificates(self) -> None:
-        def take(connection: sa.Connection, changes: Sequence[Change]) -> None:
-            for change in changes:
-                if change.der:
-                    self._lookup.add_certificate(connection, Certificate.read(change.der))
-            store.follow(connection, self._ca.id, changes[-1].number)
-
-        self._take(lambda connection: store.followed(connection, self._ca.id), take, publish=True)
-
-    def _take(
-        self,
-        followed: Callable[[sa.Connection], int],
-        take: Callable[[sa.Connection, Sequence[Change]], None],
-        *,
-        publish: bool = False,
-        confirm: bool = False,
-    ) -> None:
-        """Take change after change until there is no more, each round in one transaction."""
+            return None
         for _ in range(_MOST_ROUNDS):
             with self._database.reading() as connection:
-                after = followed(connection)
+                after = statuses.followed(connection, self._ca)
             changes = self._feed.changes(after, MOST_CHANGES)
-            for change in changes if publish else ():
-                if change.der:
-                    self._files.publish_certificate(Certificate.read(change.der))
-            if changes or confirm:
-                with self._database.transaction() as connection:
-                    take(connection, changes)
-            if len(changes) < MOST_CHANGES:
+            if not changes:
+                # No row is written: it only hears that there is nothing.
+                with self._database.reading() as connection:
+                    statuses.apply(connection, self._ca, (), self._clock.now())
+                return after
+            with self._database.transaction() as connection:
+                statuses.apply(connection, self._ca, changes, self._clock.now())
+        return None
+
+    def _take_certificates(self, newest: int | None) -> None:
+        """Publish every certificate that was issued, and let it be found."""
+        for _ in range(_MOST_ROUNDS):
+            with self._database.reading() as connection:
+                after = store.followed(connection, self._ca.id)
+            changes = self._feed.changes(after, MOST_CHANGES) if after != newest else ()
+            if not changes:
                 return
+            issued = [Certificate.read(change.der) for change in changes if change.der]
+            for certificate in issued:
+                self._files.publish_certificate(certificate)
+            with self._database.transaction() as connection:
+                for certificate in issued:
+                    self._lookup.add_certificate(connection, certificate)
+                store.follow(connection, self._ca.id, changes[-1].number)
 
     def _tell(self, rule: str) -> None:
         """Record that the CA was lost, by which rule, and that it was found again: once each."""
