@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cached_property
 
@@ -18,12 +19,21 @@ from hypothesis import strategies as st
 from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.http import Request, Response
-from e2s.crypto import stamps
+from e2s.crypto import der, stamps
 from e2s.crypto.keys import KeySigner
+from e2s.crypto.stamp_requests import message_imprint
 from e2s.crypto.suites import signature_suite
 from e2s.network.sessions.local import LocalExchange
 from e2s.security.timestamping import authority as stamping
-from e2s.security.timestamping.authority import POLICY, QUERY, REPLY, StampAuthority
+from e2s.security.timestamping.authority import (
+    COMPARED,
+    POLICY,
+    QUERY,
+    REPLY,
+    Dating,
+    StampAuthority,
+    forget_newest,
+)
 from e2s.security.timestamping.client import StampClient, check_stamp
 from e2s.security.verification.trust import HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
@@ -42,7 +52,8 @@ class Office:
         self.folder = folder
         self.database = Database.open(folder / "tsa.sqlite", stamping.TABLES)
         issued = self.pki.issue("tsa", TSA, suite=suite)
-        self.authority = self.open(KeySigner(*issued, suite=signature_suite(suite)))
+        self.signer = KeySigner(*issued, suite=signature_suite(suite))
+        self.authority = self.open()
         self.exchange = LocalExchange({FIRST: self.authority.handle, SPARE: self.authority.handle})
         self.trust = self.pki.trust(self.clock)
         self.client = StampClient(
@@ -57,13 +68,14 @@ class Office:
     def token(self):
         return self.client.stamp(IMPRINT)
 
-    def open(self, signer, clock=None):
+    def open(self, signer=None, clock=None, dating=COMPARED):
         return StampAuthority(
-            signer,
+            signer or self.signer,
             self.database,
             component="tsa",
             clock=clock or self.clock,
             random=secrets.token_bytes,
+            dating=dating,
         )
 
     def events(self):
@@ -322,6 +334,151 @@ def test_rfc3161_client_accepts_ours(office, clock_is_theirs):
 def clock_is_theirs():
     """The stamp's own time, at which that client judges."""
     return START + timedelta(hours=1)
+
+
+def failure(reply: bytes) -> object:
+    """The failure that a rejection names."""
+    with pytest.raises(Refusal, match="stamp-not-granted") as caught:
+        stamps.read_response(reply)
+    return caught.value.facts["failure"]
+
+
+SHA1 = der.sequence(
+    der.sequence(der.oid("1.3.14.3.2.26"), der.tlv(der.NULL, b"")), der.octet_string(bytes(20))
+)
+EXTENDED = der.sequence(
+    der.integer(1), message_imprint("sha256", IMPRINT), der.tlv(0xA0, der.sequence(der.oid("1.2.3"), b""))
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        (der.sequence(der.integer(1), SHA1), "badAlg"),
+        (der.sequence(der.integer(2), SHA1), "badRequest"),
+        (b"no query", "badDataFormat"),
+        (bytes(70_000), "badDataFormat"),
+        (stamps.request(IMPRINT, 5, policy="1.2.3"), "unacceptedPolicy"),
+        (EXTENDED, "unacceptedExtension"),
+    ],
+    ids=["algorithm", "version", "garbage", "size", "policy", "extension"],
+)
+def test_each_refusal_names_its_failure_and_is_counted(office, query, wanted):
+    for _ in range(3):
+        assert failure(ask(office, query).body) == wanted
+    first, *more = office.events()
+    assert b'"stamp.refused"' in first
+    assert not more, "the others are counted"
+    office.clock.forward(minutes=2)
+    office.authority.tick()
+    assert b'"times":2' in office.events()[1]
+
+
+def test_policies_are_chosen(office):
+    authority = office.open(dating=Dating(policies=(POLICY, "1.2.3")))
+    for policy in (None, POLICY, "1.2.3"):
+        token = stamps.read_response(authority.answer(stamps.request(IMPRINT, 5, policy=policy)))
+        assert stamps.read_token(token).policy == (policy or POLICY)
+    assert failure(authority.answer(stamps.request(IMPRINT, 5, policy="1.2.4"))) == "unacceptedPolicy"
+
+
+def test_time_never_goes_back_even_over_a_restart(office):
+    strict = Dating()
+    query = stamps.request(IMPRINT, 5)
+    authority = office.open(dating=strict)
+    office.clock.forward(hours=1)
+    stamps.read_response(authority.answer(query))
+    office.clock.forward(seconds=-1)
+    stamps.read_response(authority.answer(query))
+    office.clock.forward(seconds=-1)
+    again = office.open(dating=strict)
+    for one in (authority, again):
+        assert failure(one.answer(query)) == "timeNotAvailable"
+    forget_newest(office.database)
+    stamps.read_response(office.open(dating=strict).answer(query))
+
+
+def test_a_clock_that_is_not_known_to_be_right(office):
+    sound = [False]
+    authority = office.open(dating=Dating(sound=lambda: sound[0]))
+    assert failure(authority.answer(stamps.request(IMPRINT, 5))) == "timeNotAvailable"
+    sound[0] = True
+    stamps.read_response(authority.answer(stamps.request(IMPRINT, 5)))
+
+
+def test_stamps_in_order(office):
+    with pytest.raises(Misuse, match="bad-dating"):
+        Dating(ordering=True, most_back=None)
+    dating = Dating(ordering=True, named=True, accuracy=timedelta(milliseconds=250))
+    query, found = stamps.request(IMPRINT, 5), []
+    for _ in range(2):
+        authority = office.open(dating=dating)
+        with ThreadPoolExecutor(4) as pool:
+            replies = pool.map(authority.answer, [query] * 20)
+            found += [stamps.read_token(stamps.read_response(one), foreign=True) for one in replies]
+    assert len({stamp.at for stamp in found}) == len({stamp.serial for stamp in found}) == 40
+    assert {(stamp.ordering, stamp.accuracy) for stamp in found} == {(True, dating.accuracy)}
+
+
+class Mute:
+    """A signer whose token was removed."""
+
+    def __init__(self, signer):
+        self.certificate, self.chain, self.suite = signer.certificate, signer.chain, signer.suite
+
+    def sign(self, _data):
+        raise Refusal("token-removed", "the token was removed")
+
+
+def test_a_key_that_does_not_sign_is_a_failure_of_the_system(office):
+    authority = office.open(Mute(office.signer))
+    assert failure(authority.answer(stamps.request(IMPRINT, 5))) == "systemFailure"
+    assert b'"rule":"token-removed"' in office.events()[0]
+
+
+def test_nothing_is_granted_that_is_not_on_record(office, monkeypatch):
+    def full(*_arguments):
+        raise Unreachable("disk-full", "there is no room")
+
+    monkeypatch.setattr(office.database, "transaction", full)
+    assert failure(office.authority.answer(stamps.request(IMPRINT, 5))) == "systemFailure"
+
+
+@pytest.mark.parametrize("suite", ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87", "ed25519", "rsa3072-pss-sha256"])
+def test_authorities_of_each_kind(tmp_path, suite):
+    office = Office(tmp_path, suite)
+    token = office.client.stamp(IMPRINT)
+    stamp, verdict = check_stamp(token, IMPRINT, office.trust)
+    assert stamp.signed.signer_certificate == office.signer.certificate
+    assert verdict.anchor == office.pki.root
+    office.authority.close()
+
+
+@pytest.mark.tool
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"])
+def test_openssl_asks_and_verifies_by_each_digest(files, office, digest):
+    at = str(int(START.timestamp()))
+    for extra in ((), ("-cert",), ("-cert", "-no_nonce"), ("-cert", "-tspolicy", POLICY)):
+        good, text = openssl(
+            "ts", "-query", "-data", "data", f"-{digest}", *extra, "-out", "query", folder=files
+        )
+        assert good, text
+        reply = office.open(dating=Dating(named=True)).answer((files / "query").read_bytes())
+        (files / "reply").write_bytes(reply)
+        whole = (*VERIFY, "-queryfile", "query", "-in", "reply", "-attime", at)
+        if not extra:
+            (files / "chain.pem").write_bytes(office.signer.certificate.pem + office.pki.operating.pem)
+        good, text = openssl(*whole, folder=files)
+        assert good, text
+        assert (office.signer.certificate.der in reply) == bool(extra)
+
+
+@pytest.mark.tool
+def test_openssl_shows_our_refusals(files, office):
+    (files / "reply").write_bytes(ask(office, stamps.request(IMPRINT, 5, policy="1.2.3")).body)
+    _good, text = openssl("ts", "-reply", "-in", "reply", "-text", folder=files)
+    assert "Status: Rejected" in text
+    assert "the requested TSA policy is not supported" in text
 
 
 def test_signer_and_certificate_belong_together(office):

@@ -8,6 +8,7 @@ from typing import Final
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der
 from e2s.crypto.suites.digests import BY_IDENTIFIER, DIGESTS
+from e2s.crypto.suites.identifiers import NULL
 
 MAX_BYTES: Final = 64 * 1024
 #: Digests by which an authority dates.  What is weaker, or unknown, is refused (2.4.1).
@@ -15,6 +16,11 @@ IMPRINTS: Final = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_5
 #: Bounds of a nonce and of a serial (2.4.2: up to 160 bits), in octets of an INTEGER.
 MAX_NONCE_OCTETS: Final = 33
 MAX_SERIAL_OCTETS: Final = 21
+#: SHA-3 is written without parameters (RFC 8702, 2.1), but OpenSSL writes NULL.
+_WITH_NULL: Final = {
+    der.sequence(der.Reader(DIGESTS[name].identifiers[0]).enter().element(), NULL): DIGESTS[name]
+    for name in IMPRINTS
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,7 +101,7 @@ def read_imprint(reader: der.Reader, unknown: str, wrong: str) -> tuple[str, byt
     algorithm = imprint.element(der.SEQUENCE)
     octets = imprint.content(der.OCTET_STRING)
     imprint.done()
-    found = BY_IDENTIFIER.get(algorithm)
+    found = BY_IDENTIFIER.get(algorithm) or _WITH_NULL.get(algorithm)
     if found is None or found.name not in IMPRINTS:
         raise Refusal(unknown, "the imprint is by a digest that is not accepted")
     if len(octets) != found.size:
