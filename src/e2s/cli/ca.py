@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from e2s.cli import ca_founding, ca_issue, ca_show, ca_withdraw
+from e2s.cli import ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_show, ca_withdraw
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,6 +40,31 @@ _COMMANDS = (
     ("hold", ca_withdraw.hold, "e2s ca hold ca shop.example.pem"),
     ("release", ca_withdraw.release, "e2s ca release ca shop.example.pem"),
     ("crl", ca_withdraw.crl, "e2s ca crl ca --out ca.crl"),
+    (
+        "officers",
+        ca_ceremony.officers,
+        "e2s ca officers root --give urn:e2s:market:authority:olga --right register --at ca",
+    ),
+    (
+        "cross",
+        ca_ceremony.cross,
+        "e2s ca cross root --cert their-root.pem --permit dir:O=fair --map high=1.2.3.4",
+    ),
+    (
+        "buying",
+        ca_ceremony.buying,
+        "e2s ca buying alpha-ca --issuer ca --party alpha --manager albert",
+    ),
+    (
+        "replace",
+        ca_recovery.replace,
+        "e2s ca replace ca-2 --old ca --root root --reason keyCompromise",
+    ),
+    (
+        "recover-root",
+        ca_recovery.recover_root,
+        "e2s ca recover-root drill --old root --ca ca --rehearse",
+    ),
     ("list", ca_show.list_, "e2s ca list ca --state good"),
     ("show", ca_show.show, "e2s ca show ca shop.example.pem"),
     ("profiles", ca_show.profiles, "e2s ca profiles"),

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from e2s.base.database import Database
 from e2s.base.errors import Misuse
 from e2s.base.instants import SystemClock
 from e2s.cli import files
@@ -20,10 +21,10 @@ from e2s.cli.homes import phrase_of
 from e2s.crypto.certificates import Certificate
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import Phrase, phrase_from_prompt
-from e2s.security.pki import holdings
+from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.ceremony import Root, open_root
-from e2s.security.pki.folder import Setting
+from e2s.security.pki.folder import REGISTER, Setting
 from e2s.security.pki.holdings import Holding
 from e2s.security.pki.standalone import Look, look, open_ca
 
@@ -103,6 +104,19 @@ def opened_root(folder: Path, phrase_file: Path | None) -> Iterator[Root]:
         yield root
     finally:
         root.close()
+
+
+def in_register(folder: Path) -> list[Holding]:
+    """What a CA's register has; its key is not needed."""
+    path = folder / REGISTER
+    if not path.exists():
+        return []
+    database = Database.open(path, store.TABLES)
+    try:
+        with database.reading() as connection:
+            return list(holdings.holdings(connection, SystemClock().now()))
+    finally:
+        database.close()
 
 
 def officer_of(seen: Look | Root, said: str) -> str:

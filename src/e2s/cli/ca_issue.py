@@ -109,7 +109,7 @@ def issue(  # noqa: PLR0913, PLR0917 - each is an option of the command
         SystemClock().now() + timedelta(days=days) if days else parsed_instant(until) if until else None
     )
     key = None if request else generate(suite, secrets.token_bytes)
-    wanted = _request(request) if request else key.public_key()  # type: ignore[union-attr]
+    wanted = request_of(request) if request else key.public_key()  # type: ignore[union-attr]
     with opened(folder, phrase_file) as (seen, authority):
         if key is not None:
             write_new(key_file, _sealed(key, key_phrase_file), private=True)
@@ -179,7 +179,7 @@ def request(
     say(f"request      {request_file}")
 
 
-def _request(path: Path) -> bytes:
+def request_of(path: Path) -> bytes:
     """A request's DER, from DER or PEM; raises :class:`Refusal` ``bad-request``."""
     octets = files.read(path)
     if not octets.lstrip().startswith(b"-----"):

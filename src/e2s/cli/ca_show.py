@@ -9,17 +9,14 @@ from typing import Annotated
 
 import typer
 
-from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal
-from e2s.base.instants import SystemClock
 from e2s.cli import files
-from e2s.cli.ca_home import Folder, Json, facts, instant
+from e2s.cli.ca_home import Folder, Json, facts, in_register, instant
 from e2s.cli.report import document, say, table
 from e2s.crypto.certificates import Certificate
 from e2s.security.keys.key_place import InSealedFile, read_where
-from e2s.security.pki import holdings, store
 from e2s.security.pki.ceremony_record import Chain, Record
-from e2s.security.pki.folder import REGISTER, copy_records
+from e2s.security.pki.folder import copy_records
 from e2s.security.pki.holdings import Holding
 from e2s.security.pki.profiles import PROFILES
 from e2s.security.pki.standalone import Look, look
@@ -44,9 +41,10 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the certificates that a CA issued; its key is not needed."""
+    look(folder)
     found = [
         one
-        for one in _held(folder)
+        for one in in_register(folder)
         if (state is None or one.state == state.value)
         and (not profile or one.profile == profile)
         and name in one.name
@@ -74,7 +72,7 @@ def show(
         _show_ca(seen, as_json=as_json)
         return
     serial = f"{files.certificates(Path(which))[0].serial:x}" if Path(which).is_file() else which.lower()
-    found = [one for one in _held(folder) if f"{one.serial:x}".startswith(serial)]
+    found = [one for one in in_register(folder) if f"{one.serial:x}".startswith(serial)]
     if len(found) != 1:
         rule = "ambiguous-serial" if found else "no-such-certificate"
         raise Misuse(rule, "the CA issued no, or more than one, certificate of this serial", which=which)
@@ -206,20 +204,6 @@ def key(folder: Folder, as_json: Json = False) -> None:
 def chain_root(seen: Look) -> Certificate:
     """Who signs the folder's records."""
     return seen.own if seen.chain.newest.root == seen.own.id else seen.root
-
-
-def _held(folder: Path) -> list[Holding]:
-    """What the register has, without its key."""
-    look(folder)
-    path = folder / REGISTER
-    if not path.exists():
-        return []
-    database = Database.open(path, store.TABLES)
-    try:
-        with database.reading() as connection:
-            return list(holdings.holdings(connection, SystemClock().now()))
-    finally:
-        database.close()
 
 
 def _held_facts(one: Holding) -> dict[str, object]:

@@ -26,6 +26,7 @@ from e2s.security.pki.ceremony import found_root, open_root
 from e2s.security.pki.certify import Wish
 from e2s.security.pki.folder import (
     CEREMONIES,
+    ROOT,
     Setting,
     copy_records,
     open_folder_key,
@@ -35,7 +36,7 @@ from e2s.security.pki.profiles import Limits, profile
 from e2s.security.pki.recovery import Outcome, Plan, carry_out, limits_of, names_of, write_report
 from e2s.security.pki.replacing import REPORT, begin
 from e2s.security.pki.root import Occasion, Root, certified
-from e2s.security.pki.standalone import Look, look, open_ca
+from e2s.security.pki.standalone import Look, look, look_root, open_ca
 
 #: In the new root's folder: both links, and the old root's word that the new one is the anchor.
 NEW_WITH_OLD: Final = "new-with-old.pem"
@@ -94,6 +95,19 @@ def recover_root(wanted: Recovering, phrase: Phrase, *, setting: Setting, tell: 
     return outcomes
 
 
+def lost_root(old: Path, folder: Path) -> Look:
+    """The lost root by the records in ``old``, of which ``folder`` gets a copy for whoever goes on.
+
+    A CA beneath the root has its records too; those change as it is certified again.
+    """
+    kept = folder / "recovery" / "lost"
+    if not (kept / ROOT).exists():
+        lost = look_root(old)
+        copy_records(old, kept, lost.own)
+        replace_file(kept / ROOT, lost.own.pem, 0o644)
+    return look_root(kept)
+
+
 def require_officer(lost: Look, officer: str) -> None:
     """Raise :class:`Refusal` ``not-authorised`` unless the lost root's last record gives a right at it."""
     if not any(right[0] == officer and right[2] == lost.component for right in lost.chain.newest.rights):
@@ -132,7 +146,7 @@ def read_anchor(octets: bytes, old: Certificate) -> Certificate:
 def _new_root(wanted: Recovering, phrase: Phrase, setting: Setting) -> Root:
     """The new root, with the officers of the lost one."""
     lost = wanted.lost
-    if (wanted.folder / "root.pem").exists():
+    if (wanted.folder / ROOT).exists():
         return open_root(wanted.folder, phrase, setting=setting)
     note = f"in place of the lost root {lost.own.id}, whose record {lost.chain.newest.number} is "
     return found_root(

@@ -80,6 +80,21 @@ def look(folder: Path) -> Look:
     )
 
 
+def look_root(folder: Path) -> Look:
+    """Read the root whose records a folder has, its own or a CA's beneath it; raises as :func:`look`."""
+    root = read_root(folder)
+    chain = read_chain(folder, root)
+    return Look(
+        folder=folder,
+        own=root,
+        between=(),
+        root=root,
+        chain=chain,
+        item=chain.certified(root),
+        places=read_places(folder),
+    )
+
+
 def is_founded(folder: Path) -> bool:
     """Whether there is a whole CA in the folder, records and all."""
     try:
