@@ -226,7 +226,7 @@ def a_row(n: int, *, profile: str = "person", pem: str | None = None, **cells: s
     said = {
         "name": f"Person {_spoken(n)}", "party": "alpha", "person": "", "profile": profile, "evidence": "passport",
         "issuer": "Utopia", "number": f"P{n:06d}", "expires": "2030-01-01", "seen": "original",
-        "place": "Alpha", "request": pem or csr_pem(), **cells,
+        "place": "Alpha", "request": pem or cells.get("request") or csr_pem(), **cells,
     }  # fmt: skip
     return [said[column] for column in HEADER.split(",")]
 

@@ -97,7 +97,8 @@ class Tally:
 
 
 def batch_id(file: BinaryIO, office: Office) -> str:
-    """What a batch of this file is called at this office; the file stands at its beginning again."""
+    """What a batch of this file is called at this office; the file stands at its beginning afterwards."""
+    file.seek(0)
     digest = hashlib.sha256(f"{office.community}\n{office.ca}\n".encode())
     while piece := file.read(1 << 20):
         digest.update(piece)
