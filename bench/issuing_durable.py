@@ -33,6 +33,7 @@ from e2s.security.pki.certify import Wish, certify, certify_root, request
 from e2s.security.pki.names import distinguished
 from e2s.security.pki.orders import Order
 from e2s.security.pki.profiles import profile
+from e2s.security.pki.proving import Prover
 from e2s.security.pki.queue import IssueQueue
 
 HERE = Path(__file__).parent
@@ -110,6 +111,7 @@ class _Bench:
             public_key=own.public_key(),
         )
         certificate = certify(wish, root, serial=serial_number(secrets.token_bytes), at=at)
+        self.prover = Prover(here=0)
         self.authority = Authority(
             KeySigner(certificate, (), own),
             Database.open(folder / "register.sqlite", store.TABLES),
@@ -118,12 +120,14 @@ class _Bench:
             clock=SystemClock(),
             random=secrets.token_bytes,
             authoriser=TableAuthoriser(frozenset({(OFFICER, RIGHTS.certify, "ca")})),
+            prove=self.prover,
         )
-        self.queue = IssueQueue(self.authority.issue_ders)
+        self.queue = IssueQueue(self.authority.issue_prepared, self.authority.prepare)
 
     def close(self) -> None:
         self.queue.close()
         self.authority.close()
+        self.prover.close()
 
     def run(self) -> float:
         """Seconds for each of the certificates of 32 threads; their requests were made before."""

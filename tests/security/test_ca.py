@@ -27,6 +27,7 @@ from e2s.security.pki.ceremony import (
     read_record,
 )
 from e2s.security.pki.certify import request
+from e2s.security.pki.profiles import profile
 from e2s.security.pki.publishing import Publisher
 from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex
@@ -124,6 +125,8 @@ def test_ceremony_founds_a_whole_trust_centre(tmp_path, suite):
 
 def test_every_profile_serves_its_purpose(centre):
     for kind in sorted(centre.operating.profile.issues):
+        if profile(kind).is_ca:
+            continue  # its extended usages are what its subjects may be for
         certificate = issue(centre.operating, kind)
         for eku in certificate.ekus:
             centre.judge(certificate, purpose=eku, name=MERCHANT).or_refuse()
@@ -306,7 +309,7 @@ def test_kill_between_signature_and_record(centre, monkeypatch):
             issue(centre.operating)
     with centre.operating.database.reading() as connection:
         (intent,) = store.intents(connection)
-        serial = int.from_bytes(intent.serial, "big")
+        serial = int.from_bytes(intent["serial"], "big")
     again = centre.reopen()
     assert CrlIndex.read(again.current_crl()).revoked[serial].reason == "cessationOfOperation"
 

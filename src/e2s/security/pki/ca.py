@@ -25,9 +25,10 @@ from e2s.security.pki import issuing, store, withdrawing
 from e2s.security.pki.certify import Wish
 from e2s.security.pki.feed import Change, Kind, Listed
 from e2s.security.pki.listing import Lists
-from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Rights
+from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Prove, Rights
 from e2s.security.pki.orders import Order
 from e2s.security.pki.places import NOWHERE, Places
+from e2s.security.pki.possession import prove_here
 from e2s.security.pki.profiles import NO_LIMITS, Limits
 
 __all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
@@ -51,6 +52,7 @@ class Authority(Office):
         authoriser: Authoriser,
         places: Places = NOWHERE,
         lifetimes: Lifetimes | None = None,
+        prove: Prove = prove_here,
     ) -> None:
         """As :class:`Office`; what the last process could not finish is voided."""
         super().__init__(
@@ -63,6 +65,7 @@ class Authority(Office):
             authoriser=authoriser,
             places=places,
             lifetimes=lifetimes,
+            prove=prove,
         )
         with self.database.transaction() as connection:
             issuing.void(self, connection)
@@ -110,7 +113,15 @@ class Authority(Office):
 
     def issue_ders(self, orders: Sequence[Order]) -> list[bytes | E2SError]:
         """The same, each certificate as its DER."""
-        return issuing.issue_group(self, orders)
+        return self.issue_prepared(self.prepare(orders))
+
+    def prepare(self, orders: Sequence[Order]) -> list[issuing.Wanted | E2SError]:
+        """The first half of :meth:`issue_ders`: rights, possession, profile and names."""
+        return issuing.prepare(self, orders)
+
+    def issue_prepared(self, wanted: Sequence[issuing.Wanted | E2SError]) -> list[bytes | E2SError]:
+        """The second half: intents, signatures, records."""
+        return issuing.issue_wanted(self, wanted)
 
     def issue_wish(self, wish: Wish, *, officer: str, case: str = "") -> Certificate:
         """Certify what the officer wishes, beyond what this CA issues to everybody: cross-certificates, say.

@@ -19,11 +19,11 @@ from e2s.crypto.certificates import serial_number
 from e2s.crypto.keys import spki_of
 from e2s.crypto.ports import Signer
 from e2s.security.pki import store
-from e2s.security.pki.certify import Wish, certify_der
+from e2s.security.pki.certify import Wish, certify_all, certify_der
 from e2s.security.pki.feed import Kind
 from e2s.security.pki.office import RIGHTS, Office
 from e2s.security.pki.orders import Order
-from e2s.security.pki.possession import read_proof
+from e2s.security.pki.possession import Proven
 from e2s.security.pki.profiles import Profile, profile
 from e2s.security.status.entries import Entry, encode
 
@@ -55,34 +55,48 @@ class _Intended:
 
     wanted: Wanted
     serial: int
-    octets: bytes
     row: dict[str, object]
 
 
-def issue_group(office: Office, orders: Sequence[Order]) -> list[bytes | E2SError]:
-    """The certificate, DER, or the refusal for each order, in order; raises where nothing can be kept."""
+def prepare(office: Office, orders: Sequence[Order]) -> list[Wanted | E2SError]:
+    """What is wanted, or refused, by each order, in order; that an officer lacks the right is an event."""
     denied: list[tuple[Refusal, Order]] = []
     wanted: list[Wanted | E2SError] = []
+    permitted: list[Refusal | None] = []
     for order in orders:
-        try:
+        refusal = office.denied(order.officer, RIGHTS.certify)
+        if refusal is not None and order.approval:
             # what an approval orders was registered by its officer, not certified
-            refusal = office.denied(order.officer, RIGHTS.register if order.approval else RIGHTS.certify)
-            if refusal is not None:
-                denied.append((refusal, order))
-                raise refusal
-            wanted.append(_wanted(office, order))
-        except E2SError as error:
-            wanted.append(error)
+            refusal = office.denied(order.officer, RIGHTS.register)
+        permitted.append(refusal)
+        if refusal is not None:
+            denied.append((refusal, order))
+    asked = [
+        order.key
+        for order, refusal in zip(orders, permitted, strict=True)
+        if refusal is None and isinstance(order.key, bytes)
+    ]
+    proofs = iter(office.prove(asked))
+    for order, refusal in zip(orders, permitted, strict=True):
+        if refusal is not None:
+            wanted.append(refusal)
+            continue
+        proof: Proven | Refusal
+        proof = next(proofs) if isinstance(order.key, bytes) else Proven(order.key, spki_of(order.key))
+        wanted.append(proof if isinstance(proof, Refusal) else _wanted(office, order, proof))
     if denied:
         with office.database.transaction() as connection:
             for refusal, order in denied:
                 facts = {"profile": order.profile, "name": order.names[0] if order.names else ""}
                 office.note_denied(connection, refusal, facts)
-    return issue_wanted(office, wanted)
+    return wanted
 
 
 def issue_wanted(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | E2SError]:
-    """Issue what was permitted, in one group; what was refused before passes through."""
+    """Issue what was permitted, in one group; what was refused before passes through.
+
+    The certificate, DER, or the refusal for each, in order; raises where nothing can be kept.
+    """
     results: list[bytes | E2SError] = []
     for start in range(0, len(wanted), MOST):
         results += _group(office, wanted[start : start + MOST])
@@ -93,44 +107,43 @@ def _group(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | 
     if not any(isinstance(one, Wanted) for one in wanted):
         return [one for one in wanted if isinstance(one, E2SError)]
     signer, at = office.signer, office.clock.now()
-    results: list[bytes | E2SError | _Intended] = []
     with office.database.transaction() as connection:
         void_abandoned(office, connection)
-        results += _intend(office, connection, wanted, at)
+        results, intent = _intend(office, connection, wanted, at)
     intended = [one for one in results if isinstance(one, _Intended)]
     if not intended:
         return [one for one in results if not isinstance(one, _Intended)]
-    signed: dict[int, bytes | E2SError] = {}
     try:
-        for one in intended:
-            signed[one.serial] = _signed(office, signer, one, at)
+        signed = _signed(office, signer, intended, at)
         with office.database.transaction() as connection:
-            _record(office, connection, intended, signed, at)
+            _record(office, connection, intent, intended, signed, at)
     except BaseException:
-        office.abandoned += [one.octets for one in intended]
+        office.abandoned.append(intent)
         raise
     return [signed[one.serial] if isinstance(one, _Intended) else one for one in results]
 
 
-def _wanted(office: Office, order: Order) -> Wanted:
-    """The order's wish, once its profile, names and proof of possession are good."""
-    chosen = profile(order.profile)
-    key, spki = read_proof(order.key) if isinstance(order.key, bytes) else (order.key, spki_of(order.key))
-    check_wish(office, chosen, order.names)
-    wish = Wish(
-        profile=chosen,
-        names=tuple(order.names),
-        public_key=key,
-        pan_commit=order.pan_commit,
-        not_after=order.not_after,
-        subject=order.subject,
-        confidence=order.confidence,
-        limits=order.limits,
-        spki=spki,
-    )
+def _wanted(office: Office, order: Order, proven: Proven) -> Wanted | E2SError:
+    """The order's wish, where its profile and names are good."""
+    try:
+        chosen = profile(order.profile)
+        check_wish(office, chosen, order.names)
+        wish = Wish(
+            profile=chosen,
+            names=tuple(order.names),
+            public_key=proven.key,
+            pan_commit=order.pan_commit,
+            not_after=order.not_after,
+            subject=order.subject,
+            confidence=order.confidence,
+            limits=order.limits,
+            spki=proven.spki,
+        )
+    except E2SError as error:
+        return error
     return Wanted(
         wish=wish,
-        spki=sha256(spki).digest(),
+        spki=sha256(proven.spki).digest(),
         officer=order.officer,
         case=order.case,
         approval=order.approval,
@@ -151,17 +164,17 @@ def check_wish(office: Office, wanted: Profile, names: Sequence[str]) -> None:
 
 def _intend(
     office: Office, connection: sa.Connection, wanted: Sequence[Wanted | E2SError], at: datetime
-) -> list[bytes | E2SError | _Intended]:
-    """Note what will be signed: a key of one use only, an approval once."""
+) -> tuple[list[bytes | E2SError | _Intended], bytes]:
+    """Note what will be signed, and what names the note: a key of one use only, an approval once."""
     results: list[bytes | E2SError | _Intended] = []
     pending = store.intents(connection)
     spkis = [one.spki for one in wanted if isinstance(one, Wanted)]
-    uses = {(row.spki, row.use) for row in pending}
+    uses = {(row["spki"], row["use"]) for row in pending}
     uses |= store.uses_of_keys(connection, office.finder, spkis)
     used: dict[bytes, set[str]] = {}
     for spki, use in uses:
         used.setdefault(spki, set()).add(use)
-    approved = {(row.approval, row.spki) for row in pending if row.approval}
+    approved = {(row["approval"], row["spki"]) for row in pending if row["approval"]}
     rows = []
     for one in wanted:
         if isinstance(one, E2SError):
@@ -177,8 +190,7 @@ def _intend(
             approved.add((one.approval, one.spki))
         rows.append(intended.row)
         results.append(intended)
-    store.intend(connection, rows)
-    return results
+    return results, store.intend(connection, rows) if rows else b""
 
 
 def _known(
@@ -202,9 +214,8 @@ def _known(
 
 def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
     serial = serial_number(office.random)
-    octets = store.serial_octets(serial)
     row: dict[str, object] = {
-        "serial": octets,
+        "serial": store.serial_octets(serial),
         "profile": one.wish.profile.name,
         "use": one.wish.profile.use.value,
         "name": one.name,
@@ -214,13 +225,24 @@ def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
         "registration": one.case,
         "approval": one.approval,
     }
-    return _Intended(wanted=one, serial=serial, octets=octets, row=row)
+    return _Intended(wanted=one, serial=serial, row=row)
 
 
-def _signed(office: Office, signer: Signer, one: _Intended, at: datetime) -> bytes | E2SError:
-    """The certificate; what the linter or the key's holder refuses is refused for this order alone."""
+def _signed(
+    office: Office, signer: Signer, intended: Sequence[_Intended], at: datetime
+) -> dict[int, bytes | E2SError]:
+    """The certificates by serial; what the linter or the key's holder refuses is refused for itself alone."""
+    wishes = [(one.wanted.wish, one.serial) for one in intended]
     try:
-        return certify_der(one.wanted.wish, signer, serial=one.serial, at=at, places=office.places)
+        made: Sequence[bytes | E2SError] = certify_all(wishes, signer, at=at, places=office.places)
+    except E2SError:
+        made = [_signed_alone(office, signer, wish, serial, at) for wish, serial in wishes]
+    return {one.serial: der for one, der in zip(intended, made, strict=True)}
+
+
+def _signed_alone(office: Office, signer: Signer, wish: Wish, serial: int, at: datetime) -> bytes | E2SError:
+    try:
+        return certify_der(wish, signer, serial=serial, at=at, places=office.places)
     except E2SError as error:
         return error
 
@@ -228,12 +250,13 @@ def _signed(office: Office, signer: Signer, one: _Intended, at: datetime) -> byt
 def _record(
     office: Office,
     connection: sa.Connection,
+    intent: bytes,
     intended: Sequence[_Intended],
     signed: dict[int, bytes | E2SError],
     at: datetime,
 ) -> None:
     """The certificates with their events; an intent that another start of this CA voided stays void."""
-    there = set(store.dropped(connection, [one.octets for one in intended]))
+    there = store.dropped(connection, intent)
     rows = []
     told: list[dict[str, Fact]] = []
     latest = office.certificate.not_after
@@ -247,7 +270,7 @@ def _record(
             "case": one.wanted.case or None,
             "approval": b64u(one.wanted.approval) or None,
         }
-        if one.octets not in there:
+        if not there:
             signed[one.serial] = Refusal("serial-void", "this CA was started anew meanwhile: ask again")
         elif isinstance(der, E2SError):
             office.event(connection, "refused", at, facts, outcome=der.rule)
@@ -262,19 +285,20 @@ def _record(
     office.finder.settle(connection)
 
 
-def void(office: Office, connection: sa.Connection, serials: Sequence[bytes] | None = None) -> None:
-    """Revoke what was intended and never recorded: ``serials``, or all of it."""
+def void(office: Office, connection: sa.Connection, intents: Collection[bytes] | None = None) -> None:
+    """Revoke what was intended and never recorded: what ``intents`` name, or all of it."""
     at = office.clock.now()
     end = store.seconds(office.certificate.not_after)
-    for row in store.intents(connection):
-        if serials is not None and row.serial not in serials:
+    for name, rows in store.all_intents(connection):
+        if intents is not None and name not in intents:
             continue
-        store.dropped(connection, [row.serial])
-        kept = store.voided(connection, {**row._asdict(), "not_after": end})
-        serial = int.from_bytes(row.serial, "big")
-        entry = encode(Entry(serial, at, VOID))
-        store.withdraw(connection, kept, Kind.REVOKED, entry, at=at, reason=VOID)
-        office.event(connection, "certificate.voided", at, {"serial": f"{serial:x}"})
+        store.dropped(connection, name)
+        for row in rows:
+            kept = store.voided(connection, {**row, "not_after": end})
+            serial = int.from_bytes(kept.serial, "big")
+            entry = encode(Entry(serial, at, VOID))
+            store.withdraw(connection, kept, Kind.REVOKED, entry, at=at, reason=VOID)
+            office.event(connection, "certificate.voided", at, {"serial": f"{serial:x}"})
 
 
 def void_abandoned(office: Office, connection: sa.Connection) -> None:

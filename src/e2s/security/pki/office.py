@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,8 +19,12 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.pki import store
 from e2s.security.pki.places import NOWHERE, Places
+from e2s.security.pki.possession import Proven, prove_here
 from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, profile
 from e2s.security.status.lists import shard_of
+
+#: Reads requests: for each its key, or why it proves nothing.
+Prove = Callable[[Sequence[bytes]], list[Proven | Refusal]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +67,12 @@ class Office:
         authoriser: Authoriser,
         places: Places = NOWHERE,
         lifetimes: Lifetimes | None = None,
+        prove: Prove = prove_here,
     ) -> None:
         """``database`` has :data:`store.TABLES`; ``kind`` is the CA's own profile (``root``...).
 
-        ``places`` is what its certificates say of its lists and answers.
+        ``places`` is what its certificates say of its lists and answers; ``prove`` reads the requests of a
+        group: a :class:`~e2s.security.pki.proving.Prover`, where many come.
         """
         self.profile = profile(kind)
         if not self.profile.is_ca:
@@ -86,7 +92,8 @@ class Office:
         self.authoriser = authoriser
         self.clock = clock
         self.random = random
-        #: Serials whose certificates could not be recorded; the next act voids them.
+        self.prove = prove
+        #: Intents whose certificates could not be recorded; the next act voids them.
         self.abandoned: list[bytes] = []
 
     @property

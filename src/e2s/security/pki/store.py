@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from e2s.base import prepared
@@ -23,36 +24,31 @@ from e2s.security.pki.finding import Finder, finding_tables
 TABLES = sa.MetaData(info={"pragmas": ("cache_size=-65536", "wal_autocheckpoint=4096")})
 
 
-def _described(*more: sa.Column[Any]) -> tuple[sa.Column[Any], ...]:
-    """What is known of a certificate before it is signed; ``spki`` and ``approval`` are SHA-256 digests."""
-    return (
-        sa.Column("profile", sa.Text, nullable=False),
-        sa.Column("use", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("spki", sa.LargeBinary, nullable=False),
-        sa.Column("at", sa.Integer, nullable=False),
-        sa.Column("shard", sa.Integer),
-        sa.Column("registration", sa.Text, nullable=False),
-        sa.Column("approval", sa.LargeBinary, nullable=False),
-        *more,
-    )
-
-
-#: What is being signed: a row goes as its certificate comes, so that there are only ever a few.
+#: What is being signed, as MessagePack, a row for each group and called by its first serial: it goes as the
+#: certificates come, so that there are only ever a few.
 INTENTS = sa.Table(
     "intents",
     TABLES,
-    sa.Column("serial", sa.LargeBinary, primary_key=True),
-    *_described(),
+    sa.Column("name", sa.LargeBinary, primary_key=True),
+    sa.Column("rows", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-#: ``der`` is absent of a serial that was intended and never recorded.
+#: ``spki`` and ``approval`` are SHA-256 digests; ``der`` is absent of a serial that was never recorded.
 CERTIFICATES = sa.Table(
     "certificates",
     TABLES,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("serial", sa.LargeBinary, nullable=False),
-    *_described(sa.Column("not_after", sa.Integer, nullable=False), sa.Column("der", sa.LargeBinary)),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("use", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("spki", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("shard", sa.Integer),
+    sa.Column("registration", sa.Text, nullable=False),
+    sa.Column("approval", sa.LargeBinary, nullable=False),
+    sa.Column("not_after", sa.Integer, nullable=False),
+    sa.Column("der", sa.LargeBinary),
 )
 #: The feed; numbers have no gaps.
 CHANGES = sa.Table(
@@ -117,7 +113,7 @@ OUTBOX = outbox_table(TABLES)
 _FOUND, _INDEXED = finding_tables(TABLES)
 
 _INTENTS = Prepared(sa.select(INTENTS))
-_DROP = Prepared(INTENTS.delete().where(INTENTS.c.serial == given("number")))
+_DROP = Prepared(INTENTS.delete().where(INTENTS.c.name == given("called")))
 _LAST_ID = Prepared(sa.select(sa.func.max(CERTIFICATES.c.id)))
 _LAST_CHANGE = Prepared(sa.select(sa.func.max(CHANGES.c.number)))
 _BY_ID = Prepared(sa.select(CERTIFICATES).where(CERTIFICATES.c.id == given("row")))
@@ -169,21 +165,26 @@ def instant(kept: int) -> datetime:
     return datetime.fromtimestamp(kept, UTC)
 
 
-def intend(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
-    """Note certificates before their signatures are made: rows of all columns of :data:`INTENTS`."""
-    prepared.add_all(connection, INTENTS, rows)
+def intend(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Note certificates before their signatures are made, all that is known of them; what names the note."""
+    name: bytes = bytes(rows[0]["serial"])  # type: ignore[call-overload]  # as it is kept
+    prepared.add(connection, INTENTS, {"name": name, "rows": msgspec.msgpack.encode(rows)})
+    return name
 
 
-def intents(connection: sa.Connection) -> list[sa.Row[Any]]:
-    """What is being signed, or was when the process died."""
-    return _INTENTS.rows(connection)
+def all_intents(connection: sa.Connection) -> list[tuple[bytes, list[dict[str, Any]]]]:
+    """What is being signed, or was when the process died, by name."""
+    return [(row.name, msgspec.msgpack.decode(row.rows)) for row in _INTENTS.rows(connection)]
 
 
-def dropped(connection: sa.Connection, serials: Sequence[bytes]) -> list[bytes]:
-    """Remove intents; those that were still there."""
-    there = {row.serial for row in _INTENTS.rows(connection)}
-    _DROP.run_all(connection, [{"number": one} for one in serials])
-    return [one for one in serials if one in there]
+def intents(connection: sa.Connection) -> list[dict[str, Any]]:
+    """The same, without names."""
+    return [one for _name, rows in all_intents(connection) for one in rows]
+
+
+def dropped(connection: sa.Connection, name: bytes) -> bool:
+    """Remove an intent; whether it was still there."""
+    return _DROP.run(connection, {"called": name}) > 0
 
 
 def issued(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> None:
