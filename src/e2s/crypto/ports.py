@@ -6,7 +6,8 @@ signer signs by one of them.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.suites import OAEP, SignatureSuite, Transport
@@ -29,6 +30,14 @@ class Signer(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data`` by :attr:`suite`; may ask the holder for a pass phrase."""
+
+
+@runtime_checkable
+class SignerOfMany(Protocol):
+    """Port: what a signer also is that signs many at less cost than each by itself."""
+
+    def sign_all(self, data: Sequence[bytes]) -> list[bytes]:
+        """The signatures over each of ``data``, in their order."""
 
 
 class Opener(Protocol):

@@ -6,21 +6,23 @@ signed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from e2s.base.errors import Refusal
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey, PublicKey, signing
-from e2s.crypto.ports import Signer
+from e2s.crypto.ports import Signer, SignerOfMany
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys.lent import built
 from e2s.security.pki.names import general_name, subject_of
 from e2s.security.pki.places import NOWHERE, Places
 from e2s.security.pki.possession import MAX_REQUEST_BYTES, read_proof
-from e2s.security.pki.template import BACKDATED, template_of
+from e2s.security.pki.template import BACKDATED, Template, template_of
 from e2s.security.pki.wish import Wish
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "MAX_REQUEST_BYTES",
     "Wish",
     "certify",
+    "certify_all",
     "certify_der",
     "certify_root",
     "read_request",
@@ -53,6 +56,41 @@ def certify_der(wish: Wish, issuer: Signer, *, serial: int, at: datetime, places
     return _signed(tbs, suite.signature_algorithm, issuer.sign(tbs))
 
 
+def certify_all(
+    wishes: Sequence[tuple[Wish, int]], issuer: Signer, *, at: datetime, places: Places = NOWHERE
+) -> list[bytes | Refusal]:
+    """The certificates for ``wishes``, each with its serial, DER, in their order; or why one must not be.
+
+    What is to be signed is made of all first, then all are signed: each stays in the processor's caches.
+    """
+    suite, certificate = issuer.suite, issuer.certificate
+    results: list[bytes | Refusal] = []
+    good: list[bytes] = []
+    template: Template | None = None
+    for wish, serial in wishes:
+        try:
+            if template is None or not template.serves(wish):
+                template = template_of(wish, certificate, suite, places)
+            tbs = template.tbs(wish, serial, at)
+        except Refusal as refusal:
+            results.append(refusal)
+        else:
+            results.append(tbs)
+            good.append(tbs)
+    signed = iter(_all_signed(good, issuer))
+    return [next(signed) if isinstance(one, bytes) else one for one in results]
+
+
+def _all_signed(all_tbs: list[bytes], issuer: Signer) -> list[bytes]:
+    """The certificates; a signer that signs many at once does."""
+    algorithm = issuer.suite.signature_algorithm
+    if isinstance(issuer, SignerOfMany):
+        signatures = issuer.sign_all(all_tbs)
+    else:
+        signatures = [issuer.sign(tbs) for tbs in all_tbs]
+    return [_signed(tbs, algorithm, signature) for tbs, signature in zip(all_tbs, signatures, strict=True)]
+
+
 def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> Certificate:
     """A self-signed root."""
     own, suite = signing(key), signature_suite_of(key)
@@ -62,7 +100,9 @@ def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> C
 
 def _signed(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
     """The Certificate (RFC 5280, 4.1)."""
-    return der.sequence(tbs, algorithm, der.tlv(der.BIT_STRING, b"\0" + signature))
+    bits = der.header(der.BIT_STRING, len(signature) + 1)
+    size = len(tbs) + len(algorithm) + len(bits) + len(signature) + 1
+    return b"".join((der.header(der.SEQUENCE, size), tbs, algorithm, bits, b"\0", signature))
 
 
 def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:

@@ -6,7 +6,7 @@ here; :func:`certificate` is for any certificate at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha1
 from typing import Final
@@ -19,7 +19,7 @@ from e2s.crypto.kinds import kind_of
 from e2s.crypto.suites.schemes import bound, scheme_of
 from e2s.security.pki.lint_extensions import extension_findings, policies_of
 from e2s.security.pki.lint_keys import key_findings
-from e2s.security.pki.lint_names import Finding, alternative_fault, name_fault
+from e2s.security.pki.lint_names import Finding, alternative_fault, is_short_urn, is_usual, name_fault
 from e2s.security.pki.profile import Profile
 from e2s.security.pki.tbs import Tbs, basic, only
 from e2s.security.verification.traits import traits
@@ -29,6 +29,8 @@ __all__ = ["Finding", "certificate", "check", "check_parts", "findings"]
 MAX_SERIAL_OCTETS: Final = 20
 #: Fewer could be guessed, and tell how many there are; ours have 128 that are random.
 MIN_SERIAL_BITS: Final = 64
+_LEAST: Final = 1 << MIN_SERIAL_BITS - 1
+_BEYOND: Final = 1 << 8 * MAX_SERIAL_OCTETS - 1
 _EMPTY: Final = b"\x30\x00"
 
 
@@ -67,13 +69,17 @@ def check(tbs: bytes, profile: Profile | None = None, issuer: Certificate | None
         raise Refusal(rule, sentence)
 
 
-def check_parts(serial: int, subject: bytes, names: Sequence[bytes]) -> None:
-    """The same for what differs between certificates of one template: the rest was linted with the first."""
-    fault = _serial_fault(serial) or name_fault(subject)
-    for name in names:
-        fault = fault or alternative_fault(name)
-    if fault is None and len(names) > 1 and len(set(names)) < len(names):
-        fault = Finding("lint-alternative-name", "an alternative name stands once (RFC 5280, 4.2.1.6)")
+def are_usual(serial: int, subject: bytes, name: bytes) -> bool:
+    """Whether :func:`check_parts` finds nothing, known at a glance: so it is of nearly every certificate."""
+    return _LEAST <= serial < _BEYOND and is_usual(subject) and is_short_urn(name)
+
+
+def check_parts(serial: int, subject: bytes, name: bytes) -> None:
+    """The same for what differs between certificates of one template: the rest was linted with the first.
+
+    ``name`` is one alternative name, or empty.
+    """
+    fault = _serial_fault(serial) or name_fault(subject) or (alternative_fault(name) if name else None)
     if fault is not None:
         raise Refusal(fault.rule, fault.sentence)
 
@@ -203,7 +209,8 @@ def _of_profile(tbs: Tbs, profile: Profile) -> Iterator[Finding]:
     key.span(der.SEQUENCE)
     own = sha1(key.content(der.BIT_STRING)[1:], usedforsecurity=False).digest()
     named = tbs.value(oids.SUBJECT_KEY_ID)
-    if named is not None and named != der.octet_string(own):
+    # another authority's key has the identifier that it was given there
+    if named is not None and named != der.octet_string(own) and not profile.is_ca:
         yield Finding("lint-key-id", "the key's identifier is its digest (RFC 5280, 4.2.1.2, method 1)")
 
 

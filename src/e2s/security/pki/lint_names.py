@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,14 +51,20 @@ _HOST: Final = re.compile(
 )
 _MAIL: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(.+)")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
-_URN: Final = re.compile(
-    rb"urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+",
+#: RFC 8141, 2.
+_NAMED: Final = (
+    rb"urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:"
+    rb"[A-Za-z0-9._~!$&'()*+,;=:@/-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~!$&'()*+,;=:@/-]*)*"
 )
+_URN: Final = re.compile(_NAMED)
+_SHORT_URN: Final = re.compile(rb"\x86[\x08-\x7f]" + _NAMED)
 _WEB: Final = ("http", "https")
 _EMPTY: Final = b"\x30\x00"
+_UNWRITTEN: Final = Finding(
+    "lint-alternative-name", "a name is not written as its form is (RFC 5280, 4.2.1.6)"
+)
 
 
-@lru_cache(maxsize=8192)
 def rdn_fault(rdn: bytes) -> Finding | None:
     """What is wrong with one RelativeDistinguishedName, a SET; None if nothing is."""
     try:
@@ -103,20 +108,34 @@ def _attribute(octets: bytes) -> Finding | None:
     return None
 
 
+#: All before the text of the common name, which stands last, in names that were found good: it has the
+#: lengths of all parts, so a name with the same before as long a text is as good as its text.
+_GOOD_HEADS: Final[set[bytes]] = set()
+_MAX_GOOD: Final = 4096
+_COMMON: Final = b"\x06\x03\x55\x04\x03\x0c"
+_TEXT: Final = re.compile(rb"[!-~](?:[ -~]{0,62}[!-~])?")
+
+
+def is_usual(name: bytes) -> bool:
+    """Whether a Name is like one that was found good, but for the text of its common name, which is good."""
+    place = name.rfind(_COMMON) + 7
+    return (
+        name[:place] in _GOOD_HEADS
+        and name[place - 1] == len(name) - place
+        and _TEXT.fullmatch(name, place) is not None
+    )
+
+
+def is_short_urn(name: bytes) -> bool:
+    """Whether a GeneralName is a URN in a URI of less than 128 octets: nearly every one is."""
+    return _SHORT_URN.fullmatch(name) is not None and name[1] == len(name) - 2
+
+
 def name_fault(name: bytes) -> Finding | None:
     """What is wrong with a Name; an empty one is for others to judge."""
-    size = len(name)
-    # short parts of a short name, which nearly all are, without a reader
-    if size < 130 and size >= 2 and name[1] == size - 2:
-        pos = 2
-        while pos + 2 <= size and name[pos] == der.SET and name[pos + 1] < 0x80:
-            stop = pos + 2 + name[pos + 1]
-            fault = rdn_fault(name[pos:stop])
-            if fault is not None:
-                return fault
-            pos = stop
-        if pos == size:
-            return None
+    if is_usual(name):
+        return None
+    place = name.rfind(_COMMON) + 7
     try:
         reader = der.Reader(name)
         rdns = reader.enter()
@@ -124,10 +143,14 @@ def name_fault(name: bytes) -> Finding | None:
         parts = rdns.elements(der.SET, 64)
     except Refusal as refusal:
         return Finding("lint-name", f"a name cannot be read: {refusal.message} (RFC 5280, 4.1.2.4)")
-    return next((fault for rdn in parts if (fault := rdn_fault(rdn))), None)
+    fault = next((fault for rdn in parts if (fault := rdn_fault(rdn))), None)
+    if fault is None and parts and parts[-1][4:10] == _COMMON and len(parts[-1]) == len(name) - place + 11:
+        if len(_GOOD_HEADS) >= _MAX_GOOD:
+            _GOOD_HEADS.clear()
+        _GOOD_HEADS.add(name[:place])
+    return fault
 
 
-@lru_cache(maxsize=8192)
 def alternative_fault(name: bytes) -> Finding | None:
     """What is wrong with one GeneralName among alternative names (RFC 5280, 4.2.1.6)."""
     try:
@@ -156,7 +179,7 @@ def alternative_fault(name: bytes) -> Finding | None:
     elif tag not in {0xA0, 0x88}:
         return Finding("lint-alternative-name", "a name of a form that is not used (RFC 5280, 4.2.1.6)")
     if not good:
-        return Finding("lint-alternative-name", "a name is not written as its form is (RFC 5280, 4.2.1.6)")
+        return _UNWRITTEN
     return None
 
 

@@ -18,23 +18,33 @@ from e2s.crypto import der, oids
 MAX_NAME = 255
 #: X.520, upper bounds: of a common name, an organisation's and its units'.
 MAX_ATTRIBUTE = 64
+#: What stands before a URI of so many octets.
+_URIS = tuple(bytes((0x86, size)) for size in range(128))
 _MAIL, _DNS, _DIRECTORY, _URI, _IP = 0x81, 0x82, 0xA4, 0x86, 0x87
 
 
-@lru_cache(maxsize=4096)
 def alternative_name(name: str) -> bytes:
     """``name`` as a GeneralName (RFC 5280, 4.2.1.6), DER; raises :class:`Misuse` ``bad-name``."""
-    if not name or len(name) > MAX_NAME or not name.isascii() or any(c <= " " or c == "\x7f" for c in name):
+    size = len(name)
+    if not 0 < size <= MAX_NAME or not name.isascii() or not name.isprintable() or " " in name:
         raise Misuse("bad-name", "a name is short, ASCII and without spaces", name=name[:MAX_NAME])
     if name.startswith("urn:") or "://" in name:
-        return der.tlv(_URI, name.encode())
+        return der.header(_URI, size) + name.encode()
     # an address begins with a digit, or has colons
     if name[0].isdigit() or ":" in name:
         try:
             return der.tlv(_IP, ip_address(name).packed)
         except ValueError:
             pass
-    return der.tlv(_MAIL if "@" in name else _DNS, name.encode())
+    return der.header(_MAIL if "@" in name else _DNS, size) + name.encode()
+
+
+def short_uri(name: str) -> bytes:
+    """The same of a short URN, unchecked: for one that is linted; empty for any other name."""
+    size = len(name)
+    if size >= len(_URIS) or name[:4] != "urn:" or not name.isascii():
+        return b""
+    return _URIS[size] + name.encode()
 
 
 def general_name(name: str) -> x509.GeneralName:
@@ -52,10 +62,25 @@ def subject_of(name: str) -> x509.Name:
     return distinguished(**_parts(name))
 
 
-@lru_cache(maxsize=4096)
 def subject_octets(name: str) -> bytes:
     """The same as :func:`subject_of`, DER."""
+    party, _, common = name.rpartition(":")
+    head = _head(party, len(common))
+    if head and common.isascii():
+        return head + common.encode()
     return _octets(**_parts(name))
+
+
+@lru_cache(maxsize=4096)
+def _head(name: str, size: int) -> bytes:
+    """All that stands before a common name of ``size`` octets whose name extends the party's, ``name``.
+
+    Empty for a name that is no party's, and for no or too long a common name.
+    """
+    parts = name.split(":")
+    if len(parts) != 4 or not name.startswith("urn:e2s:") or not all(parts) or not 0 < size <= MAX_ATTRIBUTE:
+        return b""
+    return _octets(community=parts[2], party=parts[3], common="-" * size)[:-size]
 
 
 def distinguished(*, community: str = "", party: str = "", common: str = "") -> x509.Name:
@@ -89,7 +114,6 @@ def _octets(*, community: str = "", party: str = "", common: str = "") -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
 def _attribute(oid: str, value: str) -> bytes:
     """A RelativeDistinguishedName of one attribute."""
     return der.tlv(der.SET, der.sequence(der.oid(oid), der.utf8(_bounded(value))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
@@ -15,10 +16,11 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import DELTA
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.der import header
 from e2s.crypto.kinds import kind_of
 from e2s.crypto.suites import SignatureSuite
 from e2s.security.pki import extensions, lint
-from e2s.security.pki.names import alternative_name
+from e2s.security.pki.names import alternative_name, short_uri, subject_octets
 from e2s.security.pki.places import Places
 from e2s.security.pki.profile import Use
 from e2s.security.pki.wish import Wish
@@ -27,9 +29,11 @@ from e2s.security.verification.fetching import certificate_path, crl_path
 #: A certificate counts from a little before its making: no party's clock is exact.
 BACKDATED: Final = 2 * DELTA
 _VERSION: Final = b"\xa0\x03\x02\x01\x02"
-_KEY_ID: Final = extensions.subject_key_id(bytes(20))[:-20]
 _EMPTY: Final = b"\x30\x00"
 _MAX_TEMPLATES: Final = 256
+_MAX_OTHERS: Final = 1024
+#: So many octets of names have short lengths around them.
+_MAX_SHORT: Final = 100
 #: Keys that transport or encapsulate a content key (RFC 8813, RFC 9935, 5); the others agree on one.
 _TRANSPORTS: Final = frozenset({"rsa", "ml-kem-768", "ml-kem-1024"})
 
@@ -37,68 +41,128 @@ _TRANSPORTS: Final = frozenset({"rsa", "ml-kem-768", "ml-kem-1024"})
 class Template:
     """The octets that certificates of one issuer (None: themselves), profile and kind of key share."""
 
-    __slots__ = ("_after", "_before", "_head", "_kept", "_key", "_latest", "_span", "_tails", "_whole")
-
     def __init__(self, wish: Wish, issuer: Certificate | None, suite: SignatureSuite, places: Places) -> None:
         """For wishes like ``wish``: see :func:`template_of`."""
-        self._kept = (wish.profile, wish.limits, issuer, suite, places)
         name = wish.subject_der if issuer is None else issuer.slices.subject
         if name == _EMPTY:
             raise Misuse("bad-issuer", "an issuer has a subject")
+        self._kept = (wish.profile, wish.limits, wish.confidence, suite)
+        self._issuer, self._places = issuer, places
+        key_id = wish.key_id or bytes(20)
         self._head = suite.signature_algorithm + name
         self._key = _prefix(wish.spki)
-        self._latest = issuer.not_after if issuer is not None else None
-        self._before = _before(wish)
+        self._before = _before(wish) + extensions.subject_key_id(key_id)[: -len(key_id)]
         self._after = _after(wish, issuer, places)
+        self._fixed = len(self._before) + len(key_id) + len(self._after)
+        self._around = len(_VERSION) + len(self._head) + self._fixed
         self._tails: dict[int | None, bytes] = {}
-        self._span: tuple[datetime, datetime | None, bytes] | None = None
+        self._others: dict[str, bytes] = {}
+        self._span: tuple[datetime | None, datetime | None, bytes] = (None, None, b"")
         self._whole = wish.profile.is_ca
+
+    def serves(self, wish: Wish) -> bool:
+        """Whether :func:`template_of` would give this one again, issuer and places being the same."""
+        profile, limits, confidence, _suite = self._kept
+        return (
+            wish.profile is profile
+            and wish.limits is limits
+            and wish.confidence == confidence
+            and not self._whole
+            and wish.spki.startswith(self._key)
+        )
 
     def tbs(self, wish: Wish, serial: int, at: datetime) -> bytes:
         """The linted TBSCertificate (RFC 5280, 4.1); raises :class:`Refusal` ``lint-...``."""
-        profile, _limits, issuer, _suite, places = self._kept
-        spki, prefix = wish.spki, self._key
-        if not spki.startswith(prefix):
-            raise Refusal("lint-key", "the key is not encoded like those of its kind (RFC 5280, 4.1.2.7)")
-        subject = wish.subject_der
-        shard = places.shard(serial)
-        tail = self._tails.get(shard)
+        names, places = wish.names, self._places
+        subject = subject_octets(names[0]) if wish.subject is None else wish.subject_der
+        tail = self._tails.get(serial % places.shards if places.shards > 1 else None)
         # alternative names are critical beside an empty subject: another shape than the template's first
-        linted = tail is not None and not self._whole and subject != _EMPTY
-        if tail is None:
-            tail = _tail(issuer, places, shard)
+        if tail is None or self._whole or subject == _EMPTY:
+            return self._first(wish, serial, at, subject)
+        return self._joined(wish, serial, at, subject, self._alternative(serial, subject, names), tail)
+
+    def _first(self, wish: Wish, serial: int, at: datetime, subject: bytes) -> bytes:
+        """The same, linted whole."""
+        shard = self._places.shard(serial)
+        tail = _tail(self._issuer, self._places, shard)
         names = [alternative_name(name) for name in wish.names]
         said = extensions.alternative_names(names, critical=subject == _EMPTY) if names else b""
-        more = extensions.pan_commit(wish.pan_commit) if wish.pan_commit is not None else b""
-        key_id = sha1(spki[len(prefix) :], usedforsecurity=False).digest()
-        whole = b"".join((self._before, _KEY_ID, key_id, said, self._after, more, tail))
-        made = der.sequence(
-            _VERSION,
-            der.integer(serial),
-            self._head,
-            self._validity(wish, at),
-            subject,
-            spki,
-            der.tlv(0xA3, der.tlv(der.SEQUENCE, whole)),
-        )
-        if linted:
-            lint.check_parts(serial, subject, names)
-        else:
-            lint.check(made, profile, issuer)
-            self._tails[shard] = tail
+        made = self._joined(wish, serial, at, subject, said, tail)
+        lint.check(made, wish.profile, self._issuer)
+        self._tails[shard] = tail
         return made
 
+    def _joined(
+        self, wish: Wish, serial: int, at: datetime, subject: bytes, said: bytes, tail: bytes
+    ) -> bytes:
+        """All parts in their places."""
+        spki, start = wish.spki, len(self._key)
+        if spki[:start] != self._key:
+            raise Refusal("lint-key", "the key is not encoded like those of its kind (RFC 5280, 4.1.2.7)")
+        key_id = wish.key_id or sha1(spki[start:], usedforsecurity=False).digest()
+        if wish.pan_commit is not None:
+            tail = extensions.pan_commit(wish.pan_commit) + tail
+        span = self._span
+        validity = span[2] if span[0] == at and span[1] == wish.not_after else self._validity(wish, at)
+        # nearly every serial has 128 bits, of which the first is set
+        usual = serial.bit_length() == 128
+        number = b"\x02\x11\0" + serial.to_bytes(16, "big") if usual else der.integer(serial)
+        explicit = _explicit(self._fixed + len(said) + len(tail))
+        size = self._around + len(number) + len(validity) + len(subject) + len(spki)
+        size += len(explicit) + len(said) + len(tail)
+        return b"".join(
+            (
+                header(0x30, size),
+                _VERSION,
+                number,
+                self._head,
+                validity,
+                subject,
+                spki,
+                explicit,
+                self._before,
+                key_id,
+                said,
+                self._after,
+                tail,
+            )
+        )
+
+    def _alternative(self, serial: int, subject: bytes, names: tuple[str, ...]) -> bytes:
+        """The alternative names, linted with all else that differs.
+
+        All but the first are those of few: an organisation, its shops.
+        """
+        content = short_uri(names[0]) if names else b""
+        if not content or not lint.are_usual(serial, subject, content):
+            content = alternative_name(names[0]) if names else b""
+            lint.check_parts(serial, subject, content)
+        for name in names[1:]:
+            known = self._others.get(name)
+            if known is None:
+                known = alternative_name(name)
+                lint.check_parts(serial, subject, known)
+                if len(self._others) >= _MAX_OTHERS:
+                    self._others.clear()
+                self._others[name] = known
+            if names.count(name) > 1:
+                raise Refusal("lint-alternative-name", "an alternative name stands once (4.2.1.6)")
+            content += known
+        size = len(content)
+        if not 0 < size <= _MAX_SHORT:
+            return extensions.alternative_names((content,), critical=False) if size else b""
+        # Extension, extnID, OCTET STRING, GeneralNames: short lengths throughout
+        return _SHORT[size] + content
+
     def _validity(self, wish: Wish, at: datetime) -> bytes:
-        """The Validity; the last one is remembered, as many are certified in a second."""
-        span, until = self._span, wish.not_after
-        if span is not None and span[0] == at and span[1] == until:
-            return span[2]
+        """The Validity, which is remembered, as many are certified in a second."""
+        until = wish.not_after
         longest = at + wish.profile.lifetime
         latest = until or longest
         if latest > longest:
             raise Refusal("lint-validity", "it would be valid for longer than its profile says")
-        if self._latest is not None:
-            latest = min(latest, self._latest)
+        if self._issuer is not None:
+            latest = min(latest, self._issuer.not_after)
         if latest < at:
             raise Refusal("lint-validity", "the certificate would be over before it begins (4.1.2.5)")
         octets = der.sequence(der.time(at - BACKDATED), der.time(latest))
@@ -113,7 +177,7 @@ def template_of(wish: Wish, issuer: Certificate | None, suite: SignatureSuite, p
     """The template for such wishes, found by what is the same object; it holds all that it is found by."""
     profile, spki = wish.profile, wish.spki
     # a CA's own names are part of what it is confined to
-    own = wish.subject_der if profile.is_ca else b""
+    own = (wish.subject_der, wish.key_id) if profile.is_ca else ()
     found_by = (
         id(issuer),
         id(suite),
@@ -200,6 +264,20 @@ def _confining(wish: Wish) -> Iterator[bytes]:
         yield extensions.policy_constraints(limits.require_explicit, limits.inhibit_mapping)
     if limits.inhibit_any is not None:
         yield extensions.inhibit_any(limits.inhibit_any)
+
+
+@lru_cache(maxsize=1024)
+def _explicit(size: int) -> bytes:
+    """What stands before extensions of so many octets: the tag of the field and of the sequence."""
+    within = header(0x30, size)
+    return header(0xA3, len(within) + size) + within
+
+
+#: What stands before alternative names of so many octets, up to them.
+_SHORT: Final = [
+    extensions.alternative_names((bytes(size),), critical=False)[: -size or None]
+    for size in range(_MAX_SHORT + 1)
+]
 
 
 def _tail(issuer: Certificate | None, places: Places, shard: int | None) -> bytes:

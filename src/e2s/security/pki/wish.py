@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -15,42 +15,66 @@ from e2s.security.pki.names import subject_octets, subject_of
 from e2s.security.pki.profile import NO_LIMITS, Limits, Profile
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class Wish:
     """A key under ``names`` (the first one gives the subject, if none is given) for a profile.
 
     ``confidence`` is a level other than the profile's own; ``limits`` confine a CA further than its profile
-    does.  ``spki`` is the key as a SubjectPublicKeyInfo, where it is at hand.
+    does.  ``key_id`` is the key's identifier where another authority has given it one (RFC 5280, 4.2.1.2).
+    ``spki`` is the key as a SubjectPublicKeyInfo, where it is at hand.
     """
 
     profile: Profile
     names: tuple[str, ...]
     public_key: PublicKey
-    pan_commit: bytes | None = None
-    subject: x509.Name | None = None
-    not_after: datetime | None = None
-    confidence: str | None = None
-    limits: Limits = NO_LIMITS
-    spki: bytes = field(default=b"", repr=False)
+    pan_commit: bytes | None
+    subject: x509.Name | None
+    not_after: datetime | None
+    confidence: str | None
+    limits: Limits
+    spki: bytes
+    key_id: bytes
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        profile: Profile,
+        names: tuple[str, ...],
+        public_key: PublicKey,
+        pan_commit: bytes | None = None,
+        subject: x509.Name | None = None,
+        not_after: datetime | None = None,
+        confidence: str | None = None,
+        limits: Limits = NO_LIMITS,
+        spki: bytes = b"",
+        key_id: bytes = b"",
+    ) -> None:
         """Raises :class:`Misuse` for a wish that fits no profile, :class:`Refusal` for a key that it bars."""
-        profile = self.profile
-        if profile.pan_commit != (self.pan_commit is not None):
-            raise Misuse("pan-commit", "a card-holder's certificate, and no other, commits to a card number")
-        if self.pan_commit is not None and len(self.pan_commit) != 32:
-            raise Misuse("pan-commit", "the commitment has 32 octets")
-        if not self.names and self.subject is None:
+        if pan_commit is not None or profile.pan_commit:
+            _check_commitment(profile, pan_commit)
+        if not names and subject is None:
             raise Misuse("bad-name", "a certificate names its subject")
-        if self.confidence is not None and (profile.is_ca or self.confidence not in oids.CONFIDENCE):
+        if confidence is not None and (profile.is_ca or confidence not in oids.CONFIDENCE):
             raise Misuse(
-                "bad-confidence", "an end entity's level is low, substantial or high", level=self.confidence
+                "bad-confidence", "an end entity's level is low, substantial or high", level=confidence
             )
-        if self.limits is not NO_LIMITS and not profile.is_ca:
-            raise Misuse("bad-limits", "only a CA is confined", profile=profile.name)
-        profile.check_key(self.public_key)
-        if not self.spki:
-            object.__setattr__(self, "spki", spki_of(self.public_key))
+        if (limits is not NO_LIMITS or key_id) and not profile.is_ca:
+            raise Misuse("bad-limits", "only a CA is confined, or known elsewhere", profile=profile.name)
+        profile.check_key(public_key)
+        # as a dataclass's own constructor does, in one step instead of ten
+        members = {
+            "profile": profile,
+            "names": names,
+            "public_key": public_key,
+            "pan_commit": pan_commit,
+            "subject": subject,
+            "not_after": not_after,
+            "confidence": confidence,
+            "limits": limits,
+            "spki": spki or spki_of(public_key),
+            "key_id": key_id,
+        }
+        object.__setattr__(self, "__dict__", members)
 
     @property
     def distinguished_name(self) -> x509.Name:
@@ -86,6 +110,13 @@ class Wish:
             inhibit_mapping=_least(own.inhibit_mapping, more.inhibit_mapping),
             inhibit_any=_least(own.inhibit_any, more.inhibit_any),
         )
+
+
+def _check_commitment(profile: Profile, commitment: bytes | None) -> None:
+    if profile.pan_commit != (commitment is not None):
+        raise Misuse("pan-commit", "a card-holder's certificate, and no other, commits to a card number")
+    if commitment is not None and len(commitment) != 32:
+        raise Misuse("pan-commit", "the commitment has 32 octets")
 
 
 def _least(own: int | None, more: int | None) -> int | None:
