@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -87,7 +88,7 @@ class Word:
     certificate: Certificate
     certificates: tuple[Certificate, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the content."""
         return sha256(self.content).digest()
@@ -115,7 +116,7 @@ class Approval:
         """What names it: the digest of the registration."""
         return self.first.digest
 
-    @property
+    @cached_property
     def orders(self) -> dict[bytes, Document]:
         """Its orders, by the SHA-256 of the key's SubjectPublicKeyInfo."""
         return {unb64u(order["spki"]): order for order in self.first.document["orders"]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -59,8 +58,7 @@ def open_document(
 
 def evidence_document(office: Office, officer: str, case: str, evidence: Evidence) -> Document:
     """The document that adds what was seen."""
-    seen = {"type": "e2s/1/evidence", **asdict(evidence)}
-    return {**_later(office, documents.EVIDENCE.type, officer, case), "evidence": seen}
+    return {**_later(office, documents.EVIDENCE.type, officer, case), "evidence": evidence.said()}
 
 
 def name_document(

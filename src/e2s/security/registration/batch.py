@@ -297,15 +297,16 @@ def _add(
         "line": applicant.line,
     }
     n = store.add_case(connection, values)
-    evidence = applicant.evidence
-    store.add_evidence(connection, n, evidence.encoded(), evidence.digest, applicant.document)
+    seen = applicant.evidence.encoded()
+    digest = hashlib.sha256(seen).digest()
+    store.add_evidence(connection, n, seen, digest, applicant.document)
     facts: dict[str, Fact] = {
         "case": ident,
         "name": name,
         "profile": applicant.profile,
         "confidence": applicant.confidence,
         "officer": officer,
-        "evidence": wire.b64u(evidence.digest),
+        "evidence": wire.b64u(digest),
         "batch": batch,
         "line": applicant.line,
     }

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from e2s.base import wire
@@ -96,7 +97,7 @@ class Word:
     certificate: Certificate
     certificates: tuple[Certificate, ...]
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the content."""
         return hashlib.sha256(self.content).digest()

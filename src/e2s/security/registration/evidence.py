@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 from e2s.base import wire
@@ -56,14 +56,21 @@ class Evidence:
     officer: str
     scan: str = ""
 
+    def said(self) -> wire.Document:
+        """The record as a document."""
+        return {"type": "e2s/1/evidence", **{name: getattr(self, name) for name in _MEMBERS}}
+
     def encoded(self) -> bytes:
         """The record's canonical octets."""
-        return wire.encode({"type": "e2s/1/evidence", **asdict(self)})
+        return wire.encode(self.said())
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the record: what approvals and orders name."""
         return hashlib.sha256(self.encoded()).digest()
+
+
+_MEMBERS = tuple(one.name for one in fields(Evidence))
 
 
 def read_evidence(document: wire.Document) -> Evidence:

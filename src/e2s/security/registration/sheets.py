@@ -16,7 +16,6 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -123,14 +122,23 @@ def safe_row(values: Sequence[object]) -> list[str]:
     return [safe_cell(value) for value in values]
 
 
-@contextmanager
-def column(name: str) -> Iterator[None]:
-    """A refusal within names this column."""
-    try:
-        yield
-    except Refusal as refusal:
-        facts = {**refusal.facts, "column": name}
-        raise Refusal(refusal.rule, refusal.message, **facts) from refusal
+class column:  # noqa: N801 - reads as what it is in a with statement
+    """A refusal within the block names this column."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        """``name`` as in the header."""
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the refusal anew, with the column among its facts."""
+        if isinstance(error, Refusal):
+            facts = {**error.facts, "column": self._name}
+            raise Refusal(error.rule, error.message, **facts) from error
 
 
 class _Lines:
