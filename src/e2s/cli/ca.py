@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from e2s.cli import ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_show, ca_withdraw
+from e2s.cli import ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_serve, ca_show, ca_withdraw
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,6 +70,9 @@ _COMMANDS = (
     ("profiles", ca_show.profiles, "e2s ca profiles"),
     ("lint", ca_show.lint, "e2s ca lint shop.example.pem --profile tls-server"),
     ("record", ca_show.record, "e2s ca record root"),
+    ("export", ca_serve.export, "e2s ca export ca public"),
+    ("serve", ca_serve.serve, "e2s ca serve ca --port 8080"),
+    ("answer", ca_serve.answer, "e2s ca answer ca spool --once"),
     ("key", ca_show.key, "e2s ca key root"),
 )
 for _name, _act, _example in _COMMANDS:

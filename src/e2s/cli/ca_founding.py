@@ -26,8 +26,10 @@ from e2s.cli.ca_home import (
     setting,
 )
 from e2s.cli.report import document, say
+from e2s.security.keys.durable import replace_file
 from e2s.security.keys.key_place import InSealedFile, InToken, Where
 from e2s.security.pki.ceremony import ROOT_NAME, Occasion, found_authority, found_root, officer_rights
+from e2s.security.pki.folder import ROOT_LIST
 from e2s.security.pki.place_file import write_places
 from e2s.security.pki.places import Places
 
@@ -164,6 +166,7 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 rights=officer_rights(acting, (named,)),
             ),
         )
+        replace_file(folder / ROOT_LIST, opened.current_crl(), 0o644)
         certificate, head, number = made.certificate, opened.chain.head, opened.chain.newest.number
         made.close()
     if as_json:

@@ -244,7 +244,9 @@ def _show_ca(seen: Look, *, as_json: bool) -> None:
 def _transcript(one: Record, chain: Chain) -> None:
     """One ceremony in lines of at most 80 columns."""
     before = chain.records[one.number - 2].rights if one.number > 1 else frozenset()
-    say(f"Ceremony {one.number} of the root of {one.community}: {one.act}")
+    own = chain.records[0].items[0].component if chain.records[0].items else "root"
+    whose = f"the root of {one.community}" if own == "root" else own
+    say(f"Ceremony {one.number} of {whose}: {one.act}")
     _line("held", instant(one.at))
     _line("by", one.officer or "nobody named")
     for who in one.present:

@@ -32,8 +32,10 @@ from e2s.security.keys.durable import replace_file
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.ceremony import Root
 from e2s.security.pki.feed import Listed
+from e2s.security.pki.folder import ROOT_LIST
 from e2s.security.pki.holdings import Holding
 from e2s.security.pki.standalone import Look, look
+from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex
 
 
@@ -120,6 +122,13 @@ def crl(
     delta: Annotated[bool, typer.Option("--delta", help="What changed since the complete list.")] = False,
     shard: Annotated[int | None, typer.Option("--shard", metavar="N", min=0, help="Which part.")] = None,
     pem: Annotated[bool, typer.Option("--pem", help="Write PEM instead of DER.")] = False,
+    tell: Annotated[
+        list[Path] | None,
+        typer.Option("--tell", metavar="DIR", help="A CA's folder that gets the root's list (again)."),
+    ] = None,
+    publish: Annotated[
+        Path | None, typer.Option("--publish", metavar="DIR", help="Put it among these static files too.")
+    ] = None,
     phrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
@@ -134,9 +143,15 @@ def crl(
     else:
         with opened(folder, phrase_file) as (_, authority):
             der = _of(authority, shard, delta=delta)
-    path = out or Path(f"{_stem(seen, shard, delta=delta)}.crl")
+    path = out or Path(f"{list_stem(seen, shard, delta=delta)}.crl")
     octets = x509.load_der_x509_crl(der).public_bytes(Encoding.PEM) if pem else der
     replace_file(path, octets, 0o644)
+    for one in tell or ():
+        if seen.kind != "root" or look(one).root != seen.own:
+            raise Misuse("not-the-root", "a CA is told its own root's list", folder=str(one))
+        replace_file(one / ROOT_LIST, der, 0o644)
+    if publish is not None:
+        Repository(publish).publish_crl(seen.own, der, shard, delta=delta)
     index = CrlIndex.read(der)
     if as_json:
         document(
@@ -169,7 +184,8 @@ def _of(authority: Authority | Root, shard: int | None, *, delta: bool) -> bytes
     )
 
 
-def _stem(seen: Look, shard: int | None, *, delta: bool) -> str:
+def list_stem(seen: Look, shard: int | None, *, delta: bool) -> str:
+    """What the file of a CA's list is called, without its ending."""
     parts = (seen.component, None if shard is None else str(shard), "delta" if delta else None)
     return "-".join(part for part in parts if part)
 

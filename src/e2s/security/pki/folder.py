@@ -5,6 +5,7 @@
     ca.pse            the key, sealed (or key.toml: in which token it lives)
     register.sqlite   every certificate, revocation, list and event
     root.pem, ca.pem  the root's certificate; the CA's own with those between
+    root.crl          the root's list, as it was brought here
     ceremonies/       0001.cms, 0002.cms...: the record of each ceremony, signed by the root
     ceremonies/open   there while a ceremony is held
 """
@@ -34,6 +35,8 @@ KEY: Final = f"{LABEL}.pse"
 REGISTER: Final = "register.sqlite"
 ROOT: Final = "root.pem"
 OWN: Final = f"{LABEL}.pem"
+#: The same as in a community's homes.
+ROOT_LIST: Final = "root.crl"
 CEREMONIES: Final = "ceremonies"
 OPEN: Final = f"{CEREMONIES}/open"
 #: The record of the founding.
