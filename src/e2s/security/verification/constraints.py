@@ -1,6 +1,6 @@
 """Name constraints (RFC 5280, 4.2.1.10): a CA so confined certifies within its subtrees or not at all.
 
-A constraint of a form that cannot be processed here refuses every certificate below it, and so does a
+A constraint of a form that cannot be processed here refuses every name of that form below it, and so does a
 URI without a host where URIs are constrained.
 """
 
@@ -34,8 +34,7 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
     """Why ``certificate`` lies outside ``constraints``, or the empty string."""
     permitted = constraints.permitted_subtrees or []
     excluded = constraints.excluded_subtrees or []
-    if not all(isinstance(tree, _FORMS) for tree in (*permitted, *excluded)):
-        return "a constraint of a form that is not processed"
+    unknown = {type(tree) for tree in (*permitted, *excluded)}.difference(_FORMS)
     try:
         names = _names(certificate)
     except (ValueError, TypeError):
@@ -43,6 +42,8 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
     if len(names) * (len(permitted) + len(excluded)) > MAX_COMPARED:
         return "more names and subtrees than are compared"
     for form, value in names:
+        if form in unknown:
+            return "a name where its form is constrained, which is not processed"
         rivals = [tree.value for tree in permitted if type(tree) is form]
         barred = [tree.value for tree in excluded if type(tree) is form]
         if (rivals or barred) and form is x509.UniformResourceIdentifier and not _host(str(value)):

@@ -20,6 +20,8 @@ from e2s.security.verification.traits import Traits
 
 Path: TypeAlias = tuple[Traits, ...]
 _AGREEMENT = frozenset(oids.AGREEMENT.values())
+#: A CA that has it with others is not confined by them; an end entity must name its purpose (4.2.1.12).
+_ANY_USE = "2.5.29.37.0"
 _SIGNS = ("digital_signature",)
 #: Key usages of purposes for which a signature is not all, or one that binds does as well.
 _USAGES = {
@@ -136,7 +138,7 @@ def _purpose(path: Path, purpose: str | None) -> Fault | None:
     if purpose not in certificate.ekus:
         return Fault("wrong-purpose", "it is not certified for this purpose (4.2.1.12)", certificate)
     for issuer in path[1:]:
-        if issuer.certificate.ekus and purpose not in issuer.certificate.ekus:
+        if issuer.certificate.ekus and issuer.certificate.ekus.isdisjoint({purpose, _ANY_USE}):
             reason = "its CA is confined to other purposes (4.2.1.12)"
             return Fault("wrong-purpose", reason, issuer.certificate)
     if purpose == oids.EKU_TIME_STAMPING and not (link.ekus_critical and len(certificate.ekus) == 1):

@@ -97,8 +97,9 @@ class Verifier:
         self, certificate: Certificate, asked: _Asked, purpose: str | None, name: str | None, wanted: Wanted
     ) -> Verdict:
         """The verdict; raises :class:`Refusal` for what only shows itself unreadable on the way."""
-        # A whole path that fails tells more than a broken one, and that more than none.
+        # A revocation tells most, then what is wrong with a whole path, then why one broke off.
         best: Verdict | None = None
+        told = -1
         for found, broken in self._paths(certificate, asked.untrusted):
             used: tuple[bytes, ...] = ()
             judged = NO_POLICY
@@ -123,8 +124,9 @@ class Verifier:
                     notes=old.notes_of(path) if self._legacy else (),
                 )
             verdict = _refused(fault, path)
-            if best is None or len(verdict.path) > len(best.path):
-                best = verdict
+            telling = 2 if fault.rule == "revoked" else int(broken is None)
+            if telling > told:
+                best, told = verdict, telling
         return best or _refused(
             Fault("unknown-root", "no path leads from here to a trusted root (6.1)", certificate)
         )
