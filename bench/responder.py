@@ -2,14 +2,15 @@
 
 The responder is a process of its own; the constant bytes are an answer of it, given at another path of the
 same server to the very same queries.  ``responder.p99-million`` compares the slowest hundredth of the answers
-of a responder that knows a million certificates with that of one that knows a thousand: plain queries over all
-of them, of which the thousand's are held ready and the million's are not, and queries with a nonce; the worse
-ratio of the two.
+of a responder that knows a million certificates with that of one that knows a thousand: plain queries over
+all of them, of which the thousand's are held ready and the million's are not, and queries with a nonce; the
+worse ratio of the two.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import select
 import socket
 import statistics
@@ -82,7 +83,10 @@ def _constant(response: Response, _request: Request) -> Response:
 class Load:
     """Connections that each have one query in flight, by the cheapest means there are."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, server: int) -> None:
+        #: Seconds of the processor that the server spent on each answer of the last run.
+        self.spent = 0.0
+        self._times = Path(f"/proc/{server}/stat")
         self.poll = select.epoll()
         self.sockets: dict[int, socket.socket] = {}
         for _ in range(IN_FLIGHT):
@@ -93,6 +97,7 @@ class Load:
 
     def run(self, requests: Iterable[bytes], seconds: float) -> list[float]:
         """The seconds that each answer took, for about ``seconds``."""
+        begin = self._processor()
         waiting, taken, since, parts = iter(requests), [], {}, dict.fromkeys(self.sockets, b"")
         now = time.perf_counter()
         end = now + seconds
@@ -112,7 +117,12 @@ class Load:
                 if now < end:
                     since[number] = now
                     one.sendall(next(waiting))
+        self.spent = (self._processor() - begin) / len(taken)
         return taken
+
+    def _processor(self) -> float:
+        fields = self._times.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         for one in self.sockets.values():
@@ -160,7 +170,7 @@ def rounds() -> Iterator[Figure]:
         command = [sys.executable, "-m", "bench.responder", str(home)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) as process:
             assert process.stdout is not None
-            load = Load(int(process.stdout.readline()))
+            load = Load(int(process.stdout.readline()), process.pid)
             try:
                 yield from _figures(load, ca)
             finally:
@@ -191,21 +201,29 @@ def _figures(load: Load, ca: Certificate) -> Iterator[Figure]:
 
 def _compared(load: Load, name: str, least: float, ours: list[bytes], bare: list[bytes]) -> Figure:
     random, ratios, rates = Random(2), [], []
+    spent: tuple[list[float], list[float]] = [], []
     for requests in (ours, bare):
         load.run(_forever(requests, random), SECONDS)
     for _ in range(ROUNDS):
-        mine, base = (len(load.run(_forever(requests, random), SECONDS)) for requests in (ours, bare))
+        mine, base = (_answered(load, requests, random, spent[n]) for n, requests in enumerate((ours, bare)))
         ratios.append(mine / base)
         rates.append((mine / SECONDS, base / SECONDS))
     detail: dict[str, float] = {
         "per_second": statistics.median(one for one, _ in rates),
         "constant_per_second": statistics.median(one for _, one in rates),
+        "by_processor_time": statistics.mean(spent[1]) / statistics.mean(spent[0]),
         "in_flight": IN_FLIGHT,
         "rounds": ROUNDS,
     }
     return Figure(
         name=f"responder.{name}", value=statistics.median(ratios), limit=least, better="higher", detail=detail
     )
+
+
+def _answered(load: Load, requests: list[bytes], random: Random, spent: list[float]) -> int:
+    count = len(load.run(_forever(requests, random), SECONDS))
+    spent.append(load.spent)
+    return count
 
 
 def _p99(load: Load, asked: dict[tuple[int, str], list[bytes]]) -> Figure:

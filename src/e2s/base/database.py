@@ -59,6 +59,10 @@ class Database:
         """A consistent view with no write and no flush."""
         return Use(self, "BEGIN", durable=False)
 
+    def glance(self) -> Use:
+        """What one statement sees by itself: a reading without the cost of its begin and end."""
+        return Use(self, "", durable=False)
+
     def taken(self) -> sa.Connection:
         """A connection that nobody uses: to take one from the engine costs as much as a query."""
         try:
@@ -94,7 +98,8 @@ class Use:
         """Begin."""
         self._connection = self._database.taken()
         try:
-            driver_of(self._connection).execute(self._begin)
+            if self._begin:
+                driver_of(self._connection).execute(self._begin)
         except BaseException:
             self._database.given_back(self._connection)
             raise

@@ -22,7 +22,7 @@ from e2s.security.verification.ocsp import hashes_of
 from e2s.security.verification.revoked import HELD, REASONS
 
 _CODES = {name: code for code, name in REASONS.items()}
-_BASIC = "1.3.6.1.5.5.7.48.1.1"
+_BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
 _GOOD, _UNKNOWN = b"\x80\x00", b"\x82\x00"
 #: RFC 6960, 4.4.8: a serial that was never issued may be told as revoked.
 _EXTENDED = der.sequence(der.oid("1.3.6.1.5.5.7.48.1.9"), der.octet_string(b"\x05\x00"))
@@ -86,12 +86,12 @@ def write_answer(
     if nonce is not None or extended:
         said = (nonce_extension(nonce) if nonce is not None else b"", _EXTENDED if extended else b"")
         more = der.tlv(0xA1, der.sequence(*said))
-    own = signer.certificate
+    own, suite = signer.certificate, signer.suite
     data = der.tlv(der.SEQUENCE, _responder(own) + produced + der.sequence(*made) + more)
     signature = der.tlv(der.BIT_STRING, b"\0" + signer.sign(data))
-    delegate = b"" if own == issuer else der.tlv(0xA0, der.sequence(own.der))
-    basic = der.tlv(der.SEQUENCE, data + signer.suite.signature_algorithm + signature + delegate)
-    held = der.tlv(0xA0, der.tlv(der.SEQUENCE, der.oid(_BASIC) + der.octet_string(basic)))
+    delegate = b"" if own == issuer else der.tlv(0xA0, der.tlv(der.SEQUENCE, own.der))
+    basic = der.tlv(der.SEQUENCE, data + suite.signature_algorithm + signature + delegate)
+    held = der.tlv(0xA0, der.tlv(der.SEQUENCE, _BASIC + der.octet_string(basic)))
     return der.tlv(der.SEQUENCE, b"\x0a\x01\x00" + held)
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -29,9 +29,12 @@ from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.status import answers, store
-from e2s.security.status.answers import Single
+from e2s.security.status.answers import Single, Status
 from e2s.security.status.queries import DIGESTS, MAX_ASKED, MAX_QUERY_BYTES, Query, read_query
 from e2s.security.verification.ocsp import hashes_of, is_delegated
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 QUERY, ANSWER = "application/ocsp-request", "application/ocsp-response"
 _HALF = 2
@@ -79,18 +82,14 @@ class _Kept(NamedTuple):
     def stands(self, now: datetime) -> bool:
         """Whether it may be given now."""
         voice = self.voice
-        return (
-            self.at <= now < self.half
-            and now < voice.stale
-            and self.number >= voice.floor
-            and self.number >= voice.changed.get(self.serial, 0)
-        )
+        good = self.at <= now < self.half and now < voice.stale
+        return good and voice.is_newest(self.serial, self.number)
 
 
 class _Voice:
     """One CA, and who answers in its name."""
 
-    __slots__ = ("ca", "changed", "floor", "seen", "signer", "stale")
+    __slots__ = ("ca", "changed", "floor", "known", "seen", "signer", "stale")
 
     def __init__(self, ca: Certificate, signer: Signer) -> None:
         self.ca = ca
@@ -101,6 +100,12 @@ class _Voice:
         self.seen = 0
         self.changed: dict[int, int] = {}
         self.floor = 0
+        #: How certificates stand that were asked for lately, and at which change that was known.
+        self.known: dict[int, tuple[int, Status]] = {}
+
+    def is_newest(self, serial: int, number: int) -> bool:
+        """Whether what was known of a certificate at change ``number`` is what is known now."""
+        return number >= self.floor and number >= self.changed.get(serial, 0)
 
 
 class Responder:
@@ -250,7 +255,7 @@ class Responder:
             return Response(200, body, _POSTED)
         headers, serial = self._headers(body, now, until), query.asked[0].serial
         kept = _Kept(voice, serial, number, body, now, half, headers)
-        self._keep(octets, kept)
+        _hold(self._kept, octets, kept, self._answering.kept)
         return kept
 
     def _voice(self, query: Query) -> _Voice:
@@ -268,21 +273,21 @@ class Responder:
         return min(now + self._answering.lifetime, own.not_after)
 
     def _singles(self, voice: _Voice, query: Query) -> tuple[int, list[Single]]:
-        """How each certificate stands, all at one moment of the CA's register."""
-        with self._database.reading() as connection:
-            found = [store.status(connection, voice.ca, one.serial) for one in query.asked]
+        """How each certificate stands, and the number of a change of the CA that the first one knows."""
+        found = [self._status(voice, one.serial) for one in query.asked]
         singles = [Single(one.der, status) for one, (_, status) in zip(query.asked, found, strict=True)]
         return found[0][0], singles
 
-    def _keep(self, octets: bytes, kept: _Kept) -> None:
-        """Hold an answer ready, in place of the oldest where there are too many."""
-        held = self._kept
-        while len(held) >= self._answering.kept:
-            try:
-                held.pop(next(iter(held)), None)
-            except (StopIteration, RuntimeError):  # another thread was quicker
-                break
-        held[octets] = kept
+    def _status(self, voice: _Voice, serial: int) -> tuple[int, Status]:
+        """How a certificate stands; of those that were asked for lately it is remembered."""
+        known = voice.known.get(serial)
+        if known is not None and voice.is_newest(serial, known[0]):
+            return known
+        with self._database.glance() as connection:
+            known = store.status(connection, voice.ca, serial)
+        if known[1].known or known[1].entry is not None:
+            _hold(voice.known, serial, known, self._answering.kept)
+        return known
 
     def _headers(self, body: bytes, at: datetime, until: datetime) -> dict[str, str]:
         """What caches are told (RFC 5019, 6.2)."""
@@ -294,6 +299,16 @@ class Responder:
             "last-modified": _date(at),
             "expires": _date(until),
         }
+
+
+def _hold(held: dict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Hold a value, in place of the oldest where there are too many."""
+    while len(held) >= most:
+        try:
+            held.pop(next(iter(held)), None)
+        except (StopIteration, RuntimeError):  # another thread was quicker
+            break
+    held[key] = value
 
 
 _POSTED = {"content-type": ANSWER}
