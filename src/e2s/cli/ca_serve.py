@@ -10,6 +10,7 @@ import typer
 
 from e2s.base.instants import SystemClock
 from e2s.cli.ca_home import Folder, Json, Officer, PhraseFile, officer_of, opened, opened_root, setting
+from e2s.cli.ca_withdraw import list_stem
 from e2s.cli.homes import LOOPBACK
 from e2s.cli.report import document, say
 from e2s.security.keys.durable import replace_file
