@@ -219,7 +219,7 @@ def test_a_database_that_does_not_answer(world, monkeypatch):
     def reading():
         raise Unreachable("disk-full", "there is no room on the disk")
 
-    monkeypatch.setattr(world.database, "reading", reading)
+    monkeypatch.setattr(world.database, "glance", reading)
     refused(world.ask(world.query(5)), TRY_LATER, "disk-full")
 
 
