@@ -51,9 +51,8 @@ def certify(
 
 def certify_der(wish: Wish, issuer: Signer, *, serial: int, at: datetime, places: Places = NOWHERE) -> bytes:
     """The same as :func:`certify`, DER, without reading it back."""
-    suite = issuer.suite
-    tbs = template_of(wish, issuer.certificate, suite, places).tbs(wish, serial, at)
-    return _signed(tbs, suite.signature_algorithm, issuer.sign(tbs))
+    tbs = template_of(wish, issuer.certificate, issuer.suite, places).tbs(wish, serial, at)
+    return _with_signatures([tbs], issuer.suite.signature_algorithm, [issuer.sign(tbs)])[0]
 
 
 def certify_all(
@@ -64,45 +63,47 @@ def certify_all(
     What is to be signed is made of all first, then all are signed: each stays in the processor's caches.
     """
     suite, certificate = issuer.suite, issuer.certificate
-    results: list[bytes | Refusal] = []
     good: list[bytes] = []
+    refused: dict[int, Refusal] = {}
     template: Template | None = None
-    for wish, serial in wishes:
+    for place, (wish, serial) in enumerate(wishes):
         try:
             if template is None or not template.serves(wish):
                 template = template_of(wish, certificate, suite, places)
-            tbs = template.tbs(wish, serial, at)
+            good.append(template.tbs(wish, serial, at))
         except Refusal as refusal:
-            results.append(refusal)
-        else:
-            results.append(tbs)
-            good.append(tbs)
-    signed = iter(_all_signed(good, issuer))
-    return [next(signed) if isinstance(one, bytes) else one for one in results]
+            refused[place] = refusal
+    signed: list[bytes | Refusal] = [*_all_signed(good, issuer)]
+    for place, why in refused.items():
+        signed.insert(place, why)
+    return signed
 
 
 def _all_signed(all_tbs: list[bytes], issuer: Signer) -> list[bytes]:
     """The certificates; a signer that signs many at once does."""
-    algorithm = issuer.suite.signature_algorithm
     if isinstance(issuer, SignerOfMany):
         signatures = issuer.sign_all(all_tbs)
     else:
         signatures = [issuer.sign(tbs) for tbs in all_tbs]
-    return [_signed(tbs, algorithm, signature) for tbs, signature in zip(all_tbs, signatures, strict=True)]
+    return _with_signatures(all_tbs, issuer.suite.signature_algorithm, signatures)
+
+
+def _with_signatures(all_tbs: list[bytes], algorithm: bytes, signatures: list[bytes]) -> list[bytes]:
+    """Certificates (RFC 5280, 4.1)."""
+    header, around, certificates = der.header, len(algorithm) + 1, []
+    for tbs, signature in zip(all_tbs, signatures, strict=True):
+        bits = header(0x03, len(signature) + 1)
+        whole = header(0x30, len(tbs) + around + len(bits) + len(signature))
+        certificates.append(b"".join((whole, tbs, algorithm, bits, b"\0", signature)))
+    return certificates
 
 
 def certify_root(wish: Wish, key: PrivateKey, *, serial: int, at: datetime) -> Certificate:
     """A self-signed root."""
     own, suite = signing(key), signature_suite_of(key)
     tbs = template_of(wish, None, suite, NOWHERE).tbs(wish, serial, at)
-    return Certificate.read(_signed(tbs, suite.signature_algorithm, suite.sign(own, tbs)))
-
-
-def _signed(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
-    """The Certificate (RFC 5280, 4.1)."""
-    bits = der.header(der.BIT_STRING, len(signature) + 1)
-    size = len(tbs) + len(algorithm) + len(bits) + len(signature) + 1
-    return b"".join((der.header(der.SEQUENCE, size), tbs, algorithm, bits, b"\0", signature))
+    (made,) = _with_signatures([tbs], suite.signature_algorithm, [suite.sign(own, tbs)])
+    return Certificate.read(made)
 
 
 def request(key: PrivateKey, names: tuple[str, ...]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
@@ -54,8 +53,9 @@ class Template:
         self._before = _before(wish) + extensions.subject_key_id(key_id)[: -len(key_id)]
         self._after = _after(wish, issuer, places)
         self._fixed = len(self._before) + len(key_id) + len(self._after)
-        self._around = len(_VERSION) + len(self._head) + self._fixed
+        self._around = len(_VERSION) + len(key_id) + len(self._after)
         self._tails: dict[int | None, bytes] = {}
+        self._befores: dict[int, bytes] = {}
         self._others: dict[str, bytes] = {}
         self._span: tuple[datetime | None, datetime | None, bytes] = (None, None, b"")
         self._whole = wish.profile.is_ca
@@ -103,24 +103,24 @@ class Template:
         if wish.pan_commit is not None:
             tail = extensions.pan_commit(wish.pan_commit) + tail
         span = self._span
-        validity = span[2] if span[0] == at and span[1] == wish.not_after else self._validity(wish, at)
+        head = span[2] if span[0] == at and span[1] == wish.not_after else self._dated(wish, at)
         # nearly every serial has 128 bits, of which the first is set
         usual = serial.bit_length() == 128
         number = b"\x02\x11\0" + serial.to_bytes(16, "big") if usual else der.integer(serial)
-        explicit = _explicit(self._fixed + len(said) + len(tail))
-        size = self._around + len(number) + len(validity) + len(subject) + len(spki)
-        size += len(explicit) + len(said) + len(tail)
+        size = len(said) + len(tail)
+        before = self._befores.get(size)
+        if before is None:
+            before = self._befores[size] = _explicit(self._fixed + size) + self._before
+        size += len(number) + len(head) + len(subject) + len(spki) + len(before) + self._around
         return b"".join(
             (
                 header(0x30, size),
                 _VERSION,
                 number,
-                self._head,
-                validity,
+                head,
                 subject,
                 spki,
-                explicit,
-                self._before,
+                before,
                 key_id,
                 said,
                 self._after,
@@ -154,8 +154,8 @@ class Template:
         # Extension, extnID, OCTET STRING, GeneralNames: short lengths throughout
         return _SHORT[size] + content
 
-    def _validity(self, wish: Wish, at: datetime) -> bytes:
-        """The Validity, which is remembered, as many are certified in a second."""
+    def _dated(self, wish: Wish, at: datetime) -> bytes:
+        """All from algorithm to validity, which is remembered, as many are certified in a second."""
         until = wish.not_after
         longest = at + wish.profile.lifetime
         latest = until or longest
@@ -165,7 +165,7 @@ class Template:
             latest = min(latest, self._issuer.not_after)
         if latest < at:
             raise Refusal("lint-validity", "the certificate would be over before it begins (4.1.2.5)")
-        octets = der.sequence(der.time(at - BACKDATED), der.time(latest))
+        octets = self._head + der.sequence(der.time(at - BACKDATED), der.time(latest))
         self._span = (at, until, octets)
         return octets
 
@@ -266,7 +266,6 @@ def _confining(wish: Wish) -> Iterator[bytes]:
         yield extensions.inhibit_any(limits.inhibit_any)
 
 
-@lru_cache(maxsize=1024)
 def _explicit(size: int) -> bytes:
     """What stands before extensions of so many octets: the tag of the field and of the sequence."""
     within = header(0x30, size)

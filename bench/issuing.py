@@ -1,0 +1,104 @@
+"""Issuing without storage: from key and name to signed certificate, against the bare P-256 signature.
+
+What is measured has all that a certificate needs before it is signed: the wish is checked, the certificate
+made from its template with policies, places and the list of its shard, and linted.  Groups are as large as
+the requests in flight of the durable path.  Both are counted in the process's own time: they do nothing but
+compute, in one thread.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench.figure import Figure
+from e2s.crypto.certificates import SERIAL_BYTES, serial_number
+from e2s.crypto.keys import KeySigner, spki_of
+from e2s.security.pki.certify import Wish, certify, certify_all, certify_root
+from e2s.security.pki.names import distinguished
+from e2s.security.pki.places import Places
+from e2s.security.pki.profiles import profile
+
+AT: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+PLACES: Final = Places(
+    base="http://repository.example",
+    ocsp="http://repository.example/ocsp",
+    cps="http://repository.example/practice",
+    shards=16,
+    deltas=True,
+)
+GROUP: Final = 32
+GROUPS: Final = 20
+ROUNDS: Final = 25
+KEYS: Final = 256
+
+
+def rounds() -> Iterator[Figure]:
+    """One figure: certificates a second over bare signatures a second."""
+    key, ca = _ca()
+    keys = [ec.generate_private_key(ec.SECP256R1()).public_key() for _ in range(KEYS)]
+    known = [(one, spki_of(one)) for one in keys]
+    person, made = profile("person"), 0
+
+    def issue() -> None:
+        nonlocal made
+        draw = io.BytesIO(secrets.token_bytes(GROUP * SERIAL_BYTES)).read
+        wishes = []
+        for _ in range(GROUP):
+            made += 1
+            public, spki = known[made % KEYS]
+            names = (f"urn:e2s:market:alpha:person-{made}", "urn:e2s:market:alpha")
+            wish = Wish(profile=person, names=names, public_key=public, spki=spki)
+            wishes.append((wish, serial_number(draw)))
+        certify_all(wishes, ca, at=AT, places=PLACES)
+
+    content, how = secrets.token_bytes(1000), ec.ECDSA(hashes.SHA256())
+
+    def bare() -> None:
+        for _ in range(GROUP):
+            key.sign(content, how)
+
+    ratios, ours, base = [], [], []
+    issue()
+    bare()
+    for _ in range(ROUNDS):
+        ours.append(_seconds(issue))
+        base.append(_seconds(bare))
+        ratios.append(base[-1] / ours[-1])
+    detail = {
+        "issue_us": 1e6 * statistics.median(ours) / GROUP,
+        "bare_us": 1e6 * statistics.median(base) / GROUP,
+        "rounds": ROUNDS,
+        "group": GROUP,
+    }
+    value = statistics.median(ratios)
+    yield Figure(name="issuing.unstored", value=value, limit=0.7, better="higher", detail=detail)
+
+
+def _ca() -> tuple[ec.EllipticCurvePrivateKey, KeySigner]:
+    """An operating CA under a root."""
+    above, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    names = (distinguished(community="market", common=name) for name in ("root", "operating-ca"))
+    wish, below = (
+        Wish(profile=profile(kind), names=(), subject=name, public_key=own.public_key())
+        for kind, name, own in zip(("root", "operating-ca"), names, (above, key), strict=True)
+    )
+    root = certify_root(wish, above, serial=serial_number(secrets.token_bytes), at=AT)
+    serial = serial_number(secrets.token_bytes)
+    certificate = certify(below, KeySigner(root, (), above), serial=serial, at=AT, places=PLACES)
+    return key, KeySigner(certificate, (), key)
+
+
+def _seconds(act: Callable[[], None]) -> float:
+    start = time.process_time()
+    for _ in range(GROUPS):
+        act()
+    return (time.process_time() - start) / GROUPS
