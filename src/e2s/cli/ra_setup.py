@@ -24,7 +24,7 @@ from e2s.security.keys.generation import generate
 from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki.certify import Wish, certify_root, request
 from e2s.security.pki.profiles import profile
-from e2s.security.registration.home import OFFICER, PSE, found_home
+from e2s.security.registration.home import OFFICER, PSE, found_home, update_home
 from e2s.security.registration.ordering import submit
 from e2s.security.registration.withdrawing import send_withdrawals
 
@@ -45,9 +45,19 @@ def init(
     component: Annotated[
         str, typer.Option("--component", metavar="NAME", help="Its own name.")
     ] = "registration",
+    update: Annotated[
+        bool, typer.Option("--update", help="Of a home that is there: take newer records of ceremonies.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make the home of a registration authority for a CA: its settings, register, and whom it believes."""
+    if update:
+        records = update_home(folder, ca)
+        if as_json:
+            document({"home": folder, "records": records})
+        else:
+            say(f"{folder}: {records} ceremonies on record")
+        return
     settings = found_home(folder, ca, component=component, spool=spool, origin=origin, link=link)
     if as_json:
         document({"home": folder, **settings})
@@ -114,7 +124,7 @@ def serve(
             withdrawn = send_withdrawals(ra.office, ra.ask)
             if once or sent.certified or sent.declined or withdrawn.done or withdrawn.declined:
                 told = {"certified": sent.certified, "declined": sent.declined, "waiting": sent.waiting}
-                told |= {"withdrawn": withdrawn.done, "withdrawalsWaiting": withdrawn.waiting}
+                told |= {"withdrawals": withdrawn.done, "withdrawals waiting": withdrawn.waiting}
                 if as_json:
                     document(told)
                 else:

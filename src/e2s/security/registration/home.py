@@ -28,7 +28,7 @@ from e2s.base.rights import Granted, Refused
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.durable import replace_file
-from e2s.security.pki.folder import CEREMONIES, copy_records, officers
+from e2s.security.pki.folder import CEREMONIES, ROOT_LIST, copy_records, officers
 from e2s.security.pki.spool import Spool
 from e2s.security.pki.standalone import look
 from e2s.security.registration import store
@@ -146,6 +146,7 @@ def found_home(
     replace_file(folder / ROOT, seen.root.pem, 0o644)
     copy_records(ca_folder, folder, seen.root)
     (folder / LISTS).mkdir(exist_ok=True, mode=0o700)
+    _copy_list(folder, ca_folder)
     settings = {
         "community": seen.own.name.split(":")[2] if seen.own.name.startswith("urn:e2s:") else "",
         "component": component,
@@ -161,6 +162,24 @@ def found_home(
     replace_file(folder / SETTINGS, text.encode(), 0o644)
     Database.open(folder / BOOK, store.TABLES).close()
     return settings
+
+
+def update_home(folder: Path, ca_folder: Path) -> int:
+    """Take newer records of ceremonies and the root's newest list from the CA's folder; how many records.
+
+    Raises :class:`Misuse` ``no-home``, :class:`Refusal` for records that do not continue those that are here.
+    """
+    _settings(folder)
+    (root,) = read_certificates(_read(folder / ROOT, _MAX_BYTES))
+    copy_records(ca_folder, folder, root)
+    _copy_list(folder, ca_folder)
+    return sum(1 for _ in (folder / CEREMONIES).glob("*.cms"))
+
+
+def _copy_list(folder: Path, ca_folder: Path) -> None:
+    """The root's list, which no spool brings: it changes with a ceremony."""
+    if (ca_folder / ROOT_LIST).exists():
+        replace_file(folder / LISTS / ROOT_LIST, _read(ca_folder / ROOT_LIST, _MAX_LIST_BYTES), 0o644)
 
 
 def open_home(folder: Path, edges: Edges) -> Home:
