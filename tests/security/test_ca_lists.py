@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class World:
         self.folder = folder
         self.pki = make_pki()
         self.clock = SetClock(self.pki.at)
-        self.authority = None
+        self.authority: Any = None
 
     def start(self, places=NOWHERE, **more):
         if self.authority is not None:
@@ -301,6 +302,7 @@ def test_found_in_memory_in_the_index_and_between(world, monkeypatch):
         with world.authority.database.reading() as connection:
             for one in made:
                 row = store.by_serial(connection, world.authority.finder, one.serial)
+                assert row is not None
                 assert row.der == one.der
             assert store.by_serial(connection, world.authority.finder, made[0].serial ^ 1) is None
     key = generate("p256-sha256", secrets.token_bytes).public_key()

@@ -1,0 +1,41 @@
+"""``kill -9`` at any point of issuing and revocation, and full disks: what was released is on record, nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.fire import disks
+
+pytestmark = pytest.mark.processes
+
+KILLS = 1000 if os.environ.get("E2S_SOAK") else 30
+#: The same in each run of the tests; a soak draws its own.
+SEED = os.urandom(8).hex() if os.environ.get("E2S_SOAK") else "short"
+
+
+def test_killed_at_any_point(tmp_path):
+    command = [sys.executable, "-m", "tests.worlds.register_faults", str(tmp_path), SEED, str(KILLS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"seed {SEED}: {done.stderr[-4000:]}"
+    told = json.loads(done.stdout)
+    print(told)
+    assert told["faults"] == [], f"seed {SEED}"
+    assert told["overlooked"] == []
+    assert told["kills"] == KILLS
+    # it was killed while it did everything, and between signature and record too
+    assert min(told[what] for what in ("issued", "revoked", "list", "void")) > 0
+
+
+def test_full_disk(tmp_path):
+    command = disks.inside([sys.executable, "-m", "tests.worlds.register_on_full_disk", str(tmp_path)])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = json.loads(done.stdout)
+    assert told["faults"] == []
+    assert told["refused"] == {"issue": "disk-full", "revoke": "disk-full", "list": "disk-full"}
+    assert told["after"] == "issued"
