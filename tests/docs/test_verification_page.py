@@ -36,7 +36,7 @@ def given(path: Path, what: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == what:
             rule = node.args[0]
-            found.add(rule.value if isinstance(rule, ast.Constant) else constants[rule.id])
+            found.add(str(rule.value if isinstance(rule, ast.Constant) else constants[ast.unparse(rule)]))
     return found
 
 

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asn1crypto import x509 as asn1
+from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.x509 import verification
 from pyhanko_certvalidator import CertificateValidator, PKIXValidationParams, ValidationContext
@@ -127,7 +127,7 @@ def openssls(folder: Path, world: World) -> str:
         "-attime",
         str(int(START.timestamp())),
     )
-    return openssl_says(folder, *certificates, world.crls, (*words, *policy_words(world.wanted)))
+    return openssl_says(folder, certificates, world.crls, (*words, *policy_words(world.wanted)))
 
 
 def policy_words(wanted: Wanted) -> Iterable[str]:
@@ -144,8 +144,11 @@ def policy_words(wanted: Wanted) -> Iterable[str]:
             yield word
 
 
-def openssl_says(folder: Path, roots, untrusted, end, crls: Iterable[bytes], words: Iterable[str]) -> str:
-    """The errors of ``openssl verify``."""
+def openssl_says(
+    folder: Path, certificates: Sequence[Sequence[bytes]], crls: Iterable[bytes], words: Iterable[str]
+) -> str:
+    """The errors of ``openssl verify``, of roots, of what may stand between, and the end entity."""
+    roots, untrusted, end = certificates
     held = {
         "roots": [armoured(one, b"CERTIFICATE") for one in roots],
         "untrusted": [armoured(one, b"CERTIFICATE") for one in untrusted],

@@ -195,7 +195,7 @@ def test_openssl_and_nist(tmp_path):
         names = ([ROOT], case["above"], [case["certificate"]])
         certificates = [[octets(f"certs/{name}.crt") for name in each] for each in names]
         words = [*policy_words(wanted(case)), "-attime", str(int(AT.timestamp()))]
-        says = openssl_says(tmp_path, *certificates, lists(case), words)
+        says = openssl_says(tmp_path, certificates, lists(case), words)
         if case["accepted"] != (not says):
             differing.add(case["case"])
     assert differing == set(OPENSSL_AND_NIST)

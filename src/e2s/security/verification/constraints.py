@@ -55,6 +55,12 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
     return ""
 
 
+def comparisons(constraints: x509.NameConstraints, certificate: Certificate) -> int:
+    """How often a name of ``certificate`` is held against a subtree at most."""
+    trees = len(constraints.permitted_subtrees or ()) + len(constraints.excluded_subtrees or ())
+    return trees * (2 + len(alternative_names(certificate)))
+
+
 def outside_party(issuer: Certificate, certificate: Certificate) -> str:
     """Why a name lies outside the party of a confined CA, or the empty string.
 

@@ -107,6 +107,7 @@ def _authority(path: Path) -> Fault | None:
 
 def _constrained(path: Path) -> Fault | None:
     """Name constraints of each CA on all below it, self-issued CAs excepted (6.1.3 b, c)."""
+    compared = 0
     for depth, issuer in enumerate(path):
         limits = issuer.constraints
         if limits is None or depth == 0:
@@ -115,6 +116,10 @@ def _constrained(path: Path) -> Fault | None:
             if place and link.self_issued:
                 continue
             named = link.certificate
+            compared += constraints.comparisons(limits, named)
+            if compared > constraints.MAX_COMPARED:
+                reason = "more names and subtrees than are compared (6.1.3 b, c)"
+                return Fault("name-constraint", reason, named)
             fault = constraints.violation(limits, named) or constraints.outside_party(
                 issuer.certificate, named
             )

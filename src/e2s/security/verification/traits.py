@@ -42,6 +42,9 @@ _FURTHER = frozenset(
 #: The same of those that the library does not know.
 _MAPPINGS = "2.5.29.33"
 _MAX_MAPPINGS = 256
+#: Certificates of honest CAs have a handful.
+_MAX_POLICIES = 256
+_POLICIES = "2.5.29.32"
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -151,6 +154,8 @@ def _further(found: Traits, values: Mapping[type, Any]) -> Traits:
     inhibit_any, points = values.get(x509.InhibitAnyPolicy), values.get(x509.CRLDistributionPoints)
     mappings = _mappings(values.get(x509.UnrecognizedExtension, ()))
     unreadable = () if mappings is not None else (_MAPPINGS,)
+    if policies is not None and len(policies) > _MAX_POLICIES:
+        policies, unreadable = None, (*unreadable, _POLICIES)
     return found._replace(
         unknown_critical=(*found.unknown_critical, *unreadable),
         policies=None if policies is None else frozenset(p.policy_identifier.dotted_string for p in policies),

@@ -37,6 +37,11 @@ MAX_PATH = 8
 MAX_TRIED = 32
 MAX_ANSWERS = 64
 MAX_RESPONDERS = 4
+#: Signatures of all kinds that one question may ask for, remembered or not.
+MAX_CHECKED = 512
+#: Signers of lists and answers that are judged for one another.
+MAX_NESTED = 8
+_WORK = "too-much-work"
 
 
 class Verifier:
@@ -86,10 +91,12 @@ class Verifier:
         if len(untrusted) > MAX_UNTRUSTED:
             return _refused(Fault("too-large", "more certificates were sent than are looked at", certificate))
         lists, answers = lists_of(tuple(crls)), _answers(ocsp) if ocsp else ()
-        asked = _Asked(untrusted, lists, answers, at, require_revocation, later, {})
+        asked = _Asked(untrusted, lists, answers, at, require_revocation, later, {}, [MAX_CHECKED])
         try:
             return self._judge(certificate, asked, purpose, name, wanted)
         except Refusal as refusal:
+            if refusal.rule == _WORK:
+                return _refused(Fault("too-much-work", refusal.message, certificate))
             reason = f"a certificate holds what cannot be read: {refusal.rule} (4.1, 4.2)"
             return _refused(Fault("bad-certificate", reason, certificate))
 
@@ -97,10 +104,10 @@ class Verifier:
         self, certificate: Certificate, asked: _Asked, purpose: str | None, name: str | None, wanted: Wanted
     ) -> Verdict:
         """The verdict; raises :class:`Refusal` for what only shows itself unreadable on the way."""
-        # A revocation tells most, then what is wrong with a whole path, then why one broke off.
+        # A revocation tells most, then what is wrong with a whole path, then that not all could be looked at.
         best: Verdict | None = None
         told = -1
-        for found, broken in self._paths(certificate, asked.untrusted):
+        for found, broken in self._paths(certificate, asked):
             used: tuple[bytes, ...] = ()
             judged = NO_POLICY
             path, fault = old.settled(found) if self._legacy and broken is None else (found, broken)
@@ -124,7 +131,7 @@ class Verifier:
                     notes=old.notes_of(path) if self._legacy else (),
                 )
             verdict = _refused(fault, path)
-            telling = 2 if fault.rule == "revoked" else int(broken is None)
+            telling = _telling(fault, whole=broken is None)
             if telling > told:
                 best, told = verdict, telling
         return best or _refused(
@@ -135,11 +142,9 @@ class Verifier:
         """Drop the remembered signature results of certificates; those of CRLs stay."""
         self._signed.cache_clear()
 
-    def _paths(
-        self, certificate: Certificate, untrusted: Sequence[Certificate]
-    ) -> Iterator[tuple[Path, Fault | None]]:
+    def _paths(self, certificate: Certificate, asked: _Asked) -> Iterator[tuple[Path, Fault | None]]:
         """Paths to an anchor with good signatures, depth first, and what is wrong where one breaks off."""
-        below = _by_subject([one for one in untrusted if one is not certificate], self._roots)
+        below = _by_subject([one for one in asked.untrusted if one is not certificate], self._roots)
         forms = _Forms(self._by_subject, below)
         first = self._roots.get(certificate.digest) or traits(certificate)
         waiting: list[Path] = [(first,)]
@@ -163,6 +168,7 @@ class Verifier:
                     reason = "too many certificates call for a look"
                     yield path[:1], Fault("path-too-long", reason, certificate)
                     return
+                asked.spend()
                 # a key without parameters has signed, or not, once its path is known
                 if (self._legacy and old.inherits(issuer.certificate)) or self._signed(
                     last.certificate, issuer.certificate
@@ -175,8 +181,10 @@ class Verifier:
         """The lists used and the fault found, over all certificates below the anchor (6.3.3)."""
 
         def signer_of(crl: CrlIndex, issuer: Traits) -> Traits | None:
-            if issuer.may("crl_sign") and crl.issued_by(issuer) and self._crl_signed(crl, issuer.certificate):
-                return issuer
+            if issuer.may("crl_sign") and crl.issued_by(issuer):
+                asked.spend()
+                if self._crl_signed(crl, issuer.certificate):
+                    return issuer
             return self._other_signer(crl, issuer, path[-1], asked)
 
         singles_of = partial(self._singles, path[-1], asked) if asked.answers else None
@@ -192,6 +200,7 @@ class Verifier:
             candidate = traits(certificate)
             if candidate is issuer or not (crl.issued_by(candidate) and candidate.may("crl_sign")):
                 continue
+            asked.spend()
             if not self._crl_signed(crl, certificate):
                 continue
             if candidate is anchor or self._stands(certificate, anchor, asked):
@@ -210,11 +219,13 @@ class Verifier:
     def _answered(self, answer: Answer, issuer: Traits, anchor: Traits, asked: _Asked) -> bool:
         """Whether the issuer, or a responder that it delegated, signed the answer (RFC 6960, 4.2.2.2)."""
         by_issuer = issuer.certificate
+        asked.spend()
         if answer.by(by_issuer) and self._good(
             by_issuer.public_key, answer.algorithm, answer.signature, answer.tbs
         ):
             return True
         for responder in answer.certificates[:MAX_RESPONDERS]:
+            asked.spend()
             if (
                 answer.by(responder)
                 and is_delegated(responder, by_issuer)
@@ -228,17 +239,29 @@ class Verifier:
 
     def _stands(self, certificate: Certificate, anchor: Traits, asked: _Asked) -> bool:
         """Whether a CRL's signer is itself good; one may answer for itself."""
-        known = asked.signers.get(certificate.digest)
-        if known is None:
-            asked.signers[certificate.digest] = True  # until it is known: a list may answer for its signer
-            verdict = self._judge(certificate, asked, None, None, NOTHING_WANTED)
-            known = verdict.accepted and verdict.anchor == anchor.certificate
-            asked.signers[certificate.digest] = known
+        signers = asked.signers
+        if certificate.digest in signers:
+            return signers[certificate.digest] is not False
+        before = set(signers)
+        if sum(one is None for one in signers.values()) >= MAX_NESTED:
+            return False
+        signers[certificate.digest] = None  # until it is known: a list may answer for its signer
+        verdict = self._judge(certificate, asked, None, None, NOTHING_WANTED)
+        known = verdict.accepted and verdict.anchor == anchor.certificate
+        if not known:
+            # whoever stood by its word no longer does
+            for digest in signers.keys() - before:
+                del signers[digest]
+        signers[certificate.digest] = known
         return known
 
 
 class _Asked(NamedTuple):
-    """What one question is about, besides the certificate; ``signers`` fills as these are judged."""
+    """What one question is about, besides the certificate.
+
+    ``signers`` fills as signers of lists and answers are judged, None while one is; ``checks_left`` is one
+    number that goes down.
+    """
 
     untrusted: Sequence[Certificate]
     lists: Lists
@@ -246,7 +269,14 @@ class _Asked(NamedTuple):
     at: datetime
     required: bool
     later: bool
-    signers: dict[bytes, bool]
+    signers: dict[bytes, bool | None]
+    checks_left: list[int]
+
+    def spend(self) -> None:
+        """Count one signature that is asked for; raises :class:`Refusal` where there were too many."""
+        self.checks_left[0] -= 1
+        if self.checks_left[0] < 0:
+            raise Refusal(_WORK, "more signatures call for a check than are checked")
 
 
 class _Forms:
@@ -303,6 +333,13 @@ def _not_signed(certificate: Traits, issuer: Traits) -> Fault:
     return Fault(
         "bad-path-signature", "its issuer's key did not sign it (6.1.3 a 1)", certificate.certificate
     )
+
+
+def _telling(fault: Fault, *, whole: bool) -> int:
+    """How much a fault tells, beside those of other paths."""
+    if fault.rule == "revoked":
+        return 3
+    return 2 if whole else int(fault.rule == "path-too-long")
 
 
 def _refused(fault: Fault, path: Path = ()) -> Verdict:
