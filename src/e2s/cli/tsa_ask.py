@@ -87,7 +87,7 @@ def query(
     target = out or file.with_name(f"{file.name}.tsq")
     put(target, asked)
     if target != Path("-"):
-        said({"query": str(target)}, [f"query   {target}"], as_json=as_json)
+        said({"query": str(target)}, [f"query        {target}"], as_json=as_json)
 
 
 def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -191,7 +191,7 @@ def show(
     if kind == "query":
         asked = stamps.read_request(octets)
         told: dict[str, object] = {
-            "digest": asked.digest,
+            "digest": asked.digest.replace("_", "-"),
             "imprint": asked.imprint.hex(),
             "policy": asked.policy or "",
             "nonce": f"{asked.nonce:x}" if asked.nonce is not None else "",
@@ -270,7 +270,7 @@ def _facts(stamp: Stamp) -> dict[str, object]:
         "authority": signer.name or signer.subject,
         "policy": stamp.policy,
         "serial": f"{stamp.serial:x}",
-        "digest": stamp.digest,
+        "digest": stamp.digest.replace("_", "-"),
         "ordering": stamp.ordering,
     }
 

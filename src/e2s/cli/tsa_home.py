@@ -14,7 +14,7 @@ import typer
 
 from e2s.base.database import Database
 from e2s.base.errors import Misuse
-from e2s.base.instants import SystemClock
+from e2s.base.instants import SystemClock, format_instant
 from e2s.base.outbox import Outbox
 from e2s.cli import files
 from e2s.cli.ca_founding import KeyLabel, Module, Token, where_of
@@ -108,8 +108,9 @@ def install(
     read_dating(home)
     chain = [one for one in chain if one.subject != one.issuer]
     certified(home, phrase_of(phrase_file), own, chain, random=secrets.token_bytes)
-    lines = [f"authority    {own.name or own.subject}", f"good until   {own.not_after.isoformat()}"]
-    said({"name": own.name, "not-after": own.not_after.isoformat()}, lines, as_json=as_json)
+    end = format_instant(own.not_after)
+    lines = [f"authority    {own.name or own.subject}", f"good until   {end}"]
+    said({"name": own.name, "not-after": end}, lines, as_json=as_json)
 
 
 def serve(
