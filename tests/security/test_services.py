@@ -68,9 +68,10 @@ class Site:
             return self.responder.handle(request)
         return self.files.handle(request)
 
-    def issue(self, name=BUYER, places=None, ca=None):
+    def issue(self, name=BUYER, places=None, ca=None, kind="buyer"):
         wish = Wish(
-            profile=profile("buyer"),
+            profile=profile(kind),
+            pan_commit=bytes(32) if kind == "card-holder" else None,
             names=(name,),
             public_key=generate("p256-sha256", secrets.token_bytes).public_key(),
         )
@@ -199,7 +200,7 @@ def test_a_stranger_makes_nobody_ask(tmp_path):
 
 def test_a_ca_below_a_known_one_is_known(tmp_path):
     site = Site(tmp_path)
-    card = site.issue(ca=PKI.bank_ca.signer, places=Places(base=ORIGIN))
+    card = site.issue(ca=PKI.bank_ca.signer, places=Places(base=ORIGIN), kind="card-holder")
     site.files.publish_crl(PKI.card_ca, PKI.crls()[2])
     site.services.crls(card, PKI.card_ca)
     assert crl_path(PKI.card_ca) in site.asked
@@ -233,7 +234,12 @@ def test_a_repository_that_is_away_is_asked_for_one_list_only(tmp_path):
     site.rule(certificate)
     tried = []
     site.exchange.doors.clear()
-    site.exchange.faults.append(lambda _o, r, d: (tried.append(r.path), d(r))[1])
+
+    def noting(_origin, request, deliver):
+        tried.append(request.path)
+        return deliver(request)
+
+    site.exchange.faults.append(noting)
     site.clock.forward(seconds=2)
     assert site.rule(certificate) == ""
     assert len(tried) == 1
