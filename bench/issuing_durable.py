@@ -39,7 +39,7 @@ from e2s.security.pki.queue import IssueQueue
 HERE = Path(__file__).parent
 OFFICER = "urn:e2s:market:authority"
 IN_FLIGHT, EACH, ROUNDS = 32, 24, 7
-SMALL, LARGE, AT_ONCE = 1_000, 1_000_000, 50_000
+SMALL, LARGE, AT_ONCE = 1_000, 1_000_000, finding.WAITING // 2
 
 
 def rounds() -> Iterator[Figure]:
@@ -145,33 +145,32 @@ class _Bench:
             self.queue.issue_der(order)
 
     def fill(self, count: int) -> None:
-        """Certificates of the size of real ones straight into the register, and all into its index."""
-        authority = self.authority
-        der = authority.issue_ders([_order()])[0]
+        """Certificates of the size of real ones straight into the register and its index."""
+        (der,) = self.authority.issue_ders([_order()])
         assert isinstance(der, bytes)
         for start in range(0, count, AT_ONCE):
-            rows = [_row(der) for _ in range(min(AT_ONCE, count - start))]
-            with authority.database.transaction() as connection:
-                store.issued(connection, rows)
-        self._settle(0)
+            self._add(min(AT_ONCE, count - start), der)
+            self._settle()
 
     def index_seconds(self) -> float:
-        """What the index costs each certificate: so many as wait are put into it at once."""
-        count = finding.WAITING // 2
-        der = secrets.token_bytes(700)
+        """What the index costs for each certificate: as many as wait are put into it."""
+        self._add(AT_ONCE, secrets.token_bytes(700))
+        return self._settle() / AT_ONCE
+
+    def _add(self, count: int, der: bytes) -> None:
         with self.authority.database.transaction() as connection:
             store.issued(connection, [_row(der) for _ in range(count)])
-        start = time.perf_counter()
-        self._settle(count)
-        return (time.perf_counter() - start) / count
 
-    def _settle(self, _count: int) -> None:
+    def _settle(self) -> float:
+        """Put all that waits into the index; seconds."""
         authority = self.authority
-        while True:
-            with authority.database.transaction() as connection:
-                authority.finder.ids(connection, 0)
-                if not authority.finder.settle(connection):
-                    return
+        with authority.database.reading() as connection:
+            authority.finder.ids(connection, 0)
+        start = time.perf_counter()
+        with authority.database.transaction() as connection:
+            while authority.finder.settle(connection):
+                pass
+        return time.perf_counter() - start
 
 
 def _row(der: bytes) -> dict[str, object]:

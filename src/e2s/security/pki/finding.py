@@ -110,7 +110,8 @@ class Finder:
         with self._lock:
             upto, target, behind = self._read_state(connection)
             if not target:
-                if len(self._tail) < WAITING:
+                # what was indexed a moment ago waits here until it is next caught up
+                if len(self._tail) < WAITING or upto != self._upto:
                     return False
                 target, behind = self._last, _START
             batch = self._slice(target, behind)

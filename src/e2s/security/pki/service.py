@@ -33,7 +33,7 @@ from e2s.security.pki.approvals import (
 )
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.orders import Order
-from e2s.security.pki.possession import MAX_REQUEST_BYTES, read_proof
+from e2s.security.pki.possession import MAX_REQUEST_BYTES, Proven
 from e2s.security.pki.profiles import profile
 from e2s.security.status.lists import reason_flag
 
@@ -92,7 +92,8 @@ class _Service:
         _ISSUE.check(asked)
         given = unb64u(asked["approval"])
         approval = read_approval(given)
-        requests = _matched(approval, [unb64u(one) for one in asked["requests"]])
+        proofs = self._authority.prove([unb64u(one) for one in asked["requests"]])
+        requests = _matched(approval, proofs)
         made: dict[bytes, bytes | E2SError] = {}
         authority = self._authority
         with authority.database.reading() as connection:
@@ -197,12 +198,13 @@ class _Service:
         return now
 
 
-def _matched(approval: Approval, requests: Sequence[bytes]) -> dict[bytes, PublicKey]:
+def _matched(approval: Approval, proofs: Sequence[Proven | Refusal]) -> dict[bytes, PublicKey]:
     """The key of each request by its digest, which the approval orders; raises ``foreign-key``."""
     orders = approval.orders
     matched: dict[bytes, PublicKey] = {}
-    for one in requests:
-        proven = read_proof(one)
+    for proven in proofs:
+        if isinstance(proven, Refusal):
+            raise proven
         digest = sha256(proven.spki).digest()
         if digest not in orders or digest in matched:
             raise Refusal("foreign-key", "each request is for another key that the approval orders")
