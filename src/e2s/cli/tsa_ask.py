@@ -23,7 +23,6 @@ from e2s.crypto import der, oids, stamps
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.stamps import Stamp
 from e2s.security.keys.durable import replace_file
-from e2s.security.timestamping.authority import QUERY
 from e2s.security.verification.verdict import Verdict
 from e2s.security.verification.verifier import Verifier
 
@@ -118,7 +117,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     imprint, nonce, wanted = imprint_of(file, digest), _nonce(), _oid(policy)
     asked = stamps.request(imprint, nonce, digest=_name(digest), policy=wanted)
     exchange = HttpExchange(anchors=files.read(tls_trust) if tls_trust else b"")
-    answer = exchange.send(match[1], Request("POST", match[2] or "/", asked, {"content-type": QUERY}))
+    answer = exchange.send(match[1], Request("POST", match[2] or "/", asked, {"content-type": stamps.QUERY}))
     token = stamps.read_response(expect(answer, what="time stamp"))
     stamp = stamps.check_token(token, imprint, nonce, digest=_name(digest), foreign=True)
     if wanted is not None and stamp.policy != wanted:

@@ -8,37 +8,35 @@ import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from e2s.base.database import Database
 from e2s.base.errors import Misuse
 from e2s.base.instants import SystemClock, format_instant
-from e2s.base.outbox import Outbox
 from e2s.cli import files
-from e2s.cli.ca_founding import KeyLabel, Module, Token, where_of
-from e2s.cli.ca_home import new_phrase
 from e2s.cli.homes import LOOPBACK, phrase_of
 from e2s.cli.pki_words import Json, said
 from e2s.cli.report import document, say
 from e2s.cli.tsa_ask import Out, oid_of, put
 from e2s.crypto import stamps
 from e2s.crypto.pem import armoured
-from e2s.crypto.suites import signature_suite
 from e2s.security.keys.durable import replace_file
-from e2s.security.keys.where import make_key
-from e2s.security.pki.certify import request
-from e2s.security.timestamping import authority
-from e2s.security.timestamping.authority import POLICY, Dating, StampAuthority, forget_newest
-from e2s.security.timestamping.home import LABEL, RECORD, certified, open_home, read_dating, write_dating
-from e2s.security.timestamping.synchronised import synchronised
+
+if TYPE_CHECKING:
+    from e2s.base.database import Database
+    from e2s.security.timestamping.authority import StampAuthority
 
 Home = Annotated[Path, typer.Option("--home", metavar="DIR", help="The authority's folder.")]
 PhraseFile = Annotated[
     Path | None,
     typer.Option("--phrase-file", metavar="FILE", help="Holds the pass phrase, or the token's PIN."),
 ]
+Module = Annotated[
+    Path | None, typer.Option("--module", metavar="FILE", help="The PKCS #11 module of a token for the key.")
+]
+Token = Annotated[str, typer.Option("--token", metavar="LABEL", help="The token's label.")]
+KeyLabel = Annotated[str, typer.Option("--key-label", metavar="LABEL", help="The key's label in the token.")]
 _REQUEST = "tsa.p10"
 
 
@@ -65,7 +63,7 @@ def init(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = False,
     module: Module = None,
     token: Token = "",
-    key_label: KeyLabel = LABEL,
+    key_label: KeyLabel = "tsa",
     phrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
@@ -74,6 +72,15 @@ def init(  # noqa: PLR0913, PLR0917 - each is an option of the command
     Have the request certified (``e2s ca issue CA --profile tsa --name NAME --request DIR/tsa.p10``), then
     install the certificate.  A second call gives the same request again.
     """
+    from e2s.cli.ca_founding import where_of
+    from e2s.cli.ca_home import new_phrase
+    from e2s.crypto.suites import signature_suite
+    from e2s.security.keys.where import make_key
+    from e2s.security.pki.certify import request
+    from e2s.security.timestamping.authority import POLICY, Dating
+    from e2s.security.timestamping.home import LABEL, write_dating
+    from e2s.security.timestamping.synchronised import synchronised
+
     signature_suite(suite)
     dating = Dating(
         policies=tuple(oid_of(one) for one in policy or [POLICY]),
@@ -104,6 +111,8 @@ def install(
     as_json: Json = False,
 ) -> None:
     """Put the authority's certificate into its folder; from then on it can date."""
+    from e2s.security.timestamping.home import certified, read_dating
+
     own, *chain = files.certificates(certificate)
     read_dating(home)
     chain = [one for one in chain if one.subject != one.issuer]
@@ -126,6 +135,7 @@ def serve(
     """Answer time-stamp requests over HTTP until SIGTERM; each address as often as is allowed."""
     from e2s.network.sessions.server import Server, listen
     from e2s.security.repository.door import limited
+    from e2s.security.timestamping.authority import forget_newest
 
     if believe_clock:
         database = _record(home)
@@ -157,6 +167,9 @@ def reply(
 
 def record(home: Home, as_json: Json = False) -> None:
     """Show what the authority has on record: each stamp given, and how often what was refused."""
+    from e2s.base.outbox import Outbox
+    from e2s.security.timestamping import authority
+
     database = _record(home)
     try:
         with database.reading() as connection:
@@ -174,6 +187,8 @@ def record(home: Home, as_json: Json = False) -> None:
 @contextlib.contextmanager
 def _opened(home: Path, phrase_file: Path | None) -> Iterator[StampAuthority]:
     """The authority in a folder, for one command."""
+    from e2s.security.timestamping.home import open_home, read_dating
+
     read_dating(home)
     phrase = phrase_of(phrase_file, "Pass phrase or PIN of the authority")
     stamping, close = open_home(home, phrase, clock=SystemClock(), random=secrets.token_bytes)
@@ -185,6 +200,10 @@ def _opened(home: Path, phrase_file: Path | None) -> Iterator[StampAuthority]:
 
 
 def _record(home: Path) -> Database:
+    from e2s.base.database import Database
+    from e2s.security.timestamping import authority
+    from e2s.security.timestamping.home import RECORD, read_dating
+
     read_dating(home)
     if not (home / RECORD).exists():
         raise Misuse("no-record", "the authority has dated nothing yet", folder=str(home))

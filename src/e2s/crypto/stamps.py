@@ -7,6 +7,7 @@ The path of the authority's certificate and its purpose are the verifier's to ju
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from e2s.base.errors import Refusal
 from e2s.crypto.ports import Signer
@@ -18,6 +19,8 @@ __all__ = [
     "FAILURES",
     "IMPRINTS",
     "MAX_BYTES",
+    "QUERY",
+    "REPLY",
     "Query",
     "Stamp",
     "check_token",
@@ -31,6 +34,10 @@ __all__ = [
     "respond",
     "with_certificates",
 ]
+
+#: Media types of a request and of its answer over HTTP (RFC 3161, 3.4).
+QUERY: Final = "application/timestamp-query"
+REPLY: Final = "application/timestamp-reply"
 
 
 def respond(request_der: bytes, signer: Signer, serial: int, at: datetime, policy: str) -> bytes:

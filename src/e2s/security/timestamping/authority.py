@@ -37,8 +37,7 @@ NEWEST = sa.Table(
 )
 #: The one policy of E2S's authorities: the authority's clock is within a second of what it says.
 POLICY = f"{oids.ARC}.6.1"
-QUERY = "application/timestamp-query"
-REPLY = "application/timestamp-reply"
+QUERY, REPLY = stamps.QUERY, stamps.REPLY
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -15,7 +15,6 @@ from e2s.base.http import Exchange, Request, expect
 from e2s.base.instants import DELTA, Clock
 from e2s.crypto import oids, stamps
 from e2s.crypto.stamps import Stamp
-from e2s.security.timestamping.authority import QUERY
 from e2s.security.verification.trust import Trust
 from e2s.security.verification.verdict import Verdict
 
@@ -51,7 +50,7 @@ class StampClient:
         """One authority's token, proven."""
         # The top bit is set so that the nonce is positive and of full length in DER.
         nonce = int.from_bytes(self.random(_NONCE_BYTES), "big") | 1 << (8 * _NONCE_BYTES - 1)
-        query = Request("POST", "/", stamps.request(imprint, nonce), {"content-type": QUERY})
+        query = Request("POST", "/", stamps.request(imprint, nonce), {"content-type": stamps.QUERY})
         token = stamps.read_response(expect(self.exchange.send(origin, query), what="time stamp"))
         now = self.clock.now()
         stamp, _verdict = check_stamp(token, imprint, self.trust, at=now, nonce=nonce)
