@@ -119,6 +119,8 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     with opened(home) as ra:
+        if not once and not as_json:
+            say(f"{ra.office.component} serves {ra.office.ca}")
         while True:
             sent = submit(ra.office, ra.ask)
             withdrawn = send_withdrawals(ra.office, ra.ask)
