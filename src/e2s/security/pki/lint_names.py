@@ -238,7 +238,7 @@ def _is_base(tag: int, base: bytes) -> bool:
         ones = mask.bit_count()
         return mask == (1 << bits) - (1 << (bits - ones)) and not int.from_bytes(base[:half], "big") & ~mask
     if tag == 0x82:
-        return not base or _HOST.fullmatch(base.removeprefix(b".")) is not None
+        return not base or _HOST.fullmatch(base) is not None
     if tag == 0x81 and b"@" in base:
         match = _MAIL.fullmatch(base)
         return match is not None and _HOST.fullmatch(match[1]) is not None

@@ -130,9 +130,9 @@ def _bounded(value: str) -> str:
 def subtree(text: str) -> bytes:
     """The base of a subtree (RFC 5280, 4.2.1.10) as a GeneralName, DER.
 
-    ``dns:a.example``, ``mail:`` and ``uri:`` with a host or, after a point, all below it; ``mail:`` also with
-    one address; ``ip:10.0.0.0/8``; ``dir:OU=volt,O=market`` (RFC 4514).  ``dns:`` is every host.  Raises
-    :class:`Misuse` ``bad-subtree``.
+    ``dns:a.example`` is the host and all below it, ``dns:`` every host; ``mail:`` and ``uri:`` name a host
+    or, after a point, all below it; ``mail:`` also one address; ``ip:10.0.0.0/8``; ``dir:OU=volt,O=market``
+    (RFC 4514).  Raises :class:`Misuse` ``bad-subtree``.
     """
     form, mark, value = text.partition(":")
     readers = {"dns": _host, "mail": _mail, "uri": _host_of_uri, "ip": _network, "dir": _directory}
@@ -151,6 +151,8 @@ def subtree(text: str) -> bytes:
 
 
 def _host(value: str) -> bytes:
+    if value.startswith("."):
+        raise ValueError(value)
     return der.tlv(_DNS, _domain(value, empty=True))
 
 
