@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from e2s.base.errors import Refusal
-from e2s.cli import files, pki_attributes
+from e2s.cli import files, pki_attributes, pki_find
 from e2s.cli.pki_words import At, Json, Lists, Trusted, Untrusted, all_of, instant, said, shown
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
@@ -171,6 +171,11 @@ def _lines(verdict: Verdict) -> list[str]:
 def _who(certificate: Certificate) -> str:
     return shown(certificate.name or certificate.subject)
 
+
+app.command(
+    "find",
+    epilog="Example: e2s pki find http://127.0.0.1:8080 name=anna --out anna.pem",
+)(pki_find.find)
 
 app.command(
     "attributes",

@@ -6,8 +6,10 @@ import re
 from base64 import b64encode
 from hashlib import sha1
 from typing import Final
+from urllib.parse import quote
 
 from e2s.base.errors import Refusal
+from e2s.base.http import Exchange, Request, expect
 
 #: The two stores, where RFC 4387, 3.2 looks for them.
 CERTIFICATES_PATH: Final = "/certificates/search.cgi"
@@ -19,11 +21,25 @@ KINDS: Final = frozenset({"application/pkix-cert", "application/pkix-crl"})
 _BOUNDARY = re.compile(r"multipart/mixed\s*;\s*boundary=\"?([0-9A-Za-z'()+_,./:=?-]{1,70})\"?", re.ASCII)
 _TYPE = re.compile(rb"content-type:[ \t]*([!-~]{1,64})[ \t]*", re.IGNORECASE)
 _MAX_HEAD_BYTES: Final = 1024
+_NONE: Final = 404
 
 
 def search_key(octets: bytes) -> str:
     """The key that stands for ``octets``: base64 of their SHA-1 hash, without padding (2.1)."""
     return b64encode(sha1(octets, usedforsecurity=False).digest()).decode("ascii").rstrip("=")
+
+
+def look_up(
+    exchange: Exchange, origin: str, attribute: str, value: str, *, path: str = CERTIFICATES_PATH
+) -> tuple[bytes, ...]:
+    """What the repository at ``origin`` finds by one attribute, if anything: DER and unchecked.
+
+    Raises :class:`Unreachable` where it does not answer, :class:`Refusal` of its rule or ``bad-look-up``.
+    """
+    response = exchange.send(origin, Request("GET", f"{path}?{attribute}={quote(value, safe='')}"))
+    if response.status == _NONE:
+        return ()
+    return read_found(response.headers.get("content-type", ""), expect(response, what="look-up"))
 
 
 def read_found(content_type: str, body: bytes) -> tuple[bytes, ...]:

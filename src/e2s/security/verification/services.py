@@ -12,17 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import quote
 
 from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Exchange, Request, expect
+from e2s.base.http import Exchange
 from e2s.base.instants import Clock
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification import inquiring, signatures
 from e2s.security.verification.fetching import crl_path
 from e2s.security.verification.followed import FollowedList
 from e2s.security.verification.places import KnownPlaces
-from e2s.security.verification.searching import CERTIFICATES_PATH, read_found
+from e2s.security.verification.searching import CERTIFICATES_PATH, look_up
 from e2s.security.verification.traits import traits
 
 #: How old what is known of a list may be before it is asked for again.
@@ -102,12 +101,8 @@ class ClientServices:
         Raises :class:`Unreachable` where one does not answer, :class:`Refusal` of its rule.
         """
         found: dict[bytes, None] = {}
-        target = f"{path}?{attribute}={quote(value, safe='')}"
         for origin in self._origins:
-            response = self._exchange.send(origin, Request("GET", target))
-            if response.status != 404:
-                body = expect(response, what="look-up")
-                found.update(dict.fromkeys(read_found(response.headers.get("content-type", ""), body)))
+            found.update(dict.fromkeys(look_up(self._exchange, origin, attribute, value, path=path)))
         return tuple(found)
 
     def _counts(self, one: FollowedList, now: datetime) -> bool:
