@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from e2s.community.place import Assembled, Place
 from e2s.security.registration import store
+from e2s.security.registration.acts import reserve
 from e2s.security.registration.home import RecordedOfficers, policy_in
 from e2s.security.registration.office import Office
 from e2s.security.registration.service import Service
@@ -27,8 +28,13 @@ def office_of(place: Place) -> Office:
 
 
 def registration(place: Place) -> Assembled:
-    """The registration authority: officers' words over links, orders to the CA at each tick."""
+    """The registration authority: officers' words over links, orders to the CA at each tick.
+
+    The people of the community file have their names already.
+    """
     office = office_of(place)
+    components = place.community.components.values()
+    reserve(office, ((one.party, one.person) for one in components if one.person))
     link = place.link(place.peer("certification-authority"))
     service = Service(office, link.ask, place.link_keys())
     return Assembled(

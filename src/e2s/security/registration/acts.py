@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -268,6 +269,21 @@ def party_holder(register: naming.Book, party: str) -> int | None:
     """The register's number of a party itself, to which hosts belong; None before its first."""
     owner = register.owner(f"party:{party}")
     return owner.holder if owner else None
+
+
+def reserve(office: Office, names: Iterable[tuple[str, str]]) -> int:
+    """Take note of (party, label) pairs that were named before there was this register; how many are new."""
+    now, number = office.now(), 0
+    with office.database.transaction() as connection:
+        register = store.Register(connection)
+        for party, label in names:
+            key = naming.name_key(party, label)
+            if register.owner(key) is None:
+                name = naming.urn(office.community, party, label)
+                register.give(key, name, party, None, now)
+                office.event(connection, "name.reserved", now, {"name": name})
+                number += 1
+    return number
 
 
 def _end(office: Office, connection: sa.Connection, row: sa.Row[Any], word: Word, at: datetime) -> None:
