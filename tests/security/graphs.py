@@ -79,6 +79,7 @@ def network(text: str) -> x509.IPAddress:
 
 ALL_NAMES = (DNS(HOST), MAILS(MAIL), URIS(URI), x509.IPAddress(ipaddress.ip_address(IP)))
 ORGANISATION = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "market")])
+UPPER = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, " MARKET ")])
 OTHERS = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "other")])
 
 #: Slots of any certificate below the anchor: one oddity of each at most.
@@ -145,6 +146,8 @@ AUTHORITY: dict[str, dict[str, dict[str, Any]]] = COMMON | {
         "dn-in": within(x509.DirectoryName(ORGANISATION)),
         "dn-out": within(x509.DirectoryName(OTHERS)),
         "dn-barred": without(x509.DirectoryName(ORGANISATION)),
+        "dn-case-in": within(x509.DirectoryName(UPPER)),
+        "dn-case-barred": without(x509.DirectoryName(UPPER)),
         "form-unknown": without(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
     },
     "mapping": {

@@ -102,7 +102,7 @@ KINDS = (
         "subjectAltName MUST NOT be critical",
     ),
     Kind("use-critical", "cryptography", True, has("use-critical"), "2.5.29.37"),
-    Kind("dn-constraint", "cryptography", True, has("dn-in"), "unsupported directoryName"),
+    Kind("dn-constraint", "cryptography", True, has("dn-in", "dn-case-in"), "unsupported directoryName"),
     Kind("uri-constraint", "cryptography", True, has("uri-in"), "unsupported name constraint"),
     Kind("work-bounded", "cryptography", True, lambda recipe: recipe.crossed, "xceed"),
     Kind("end-usage", "cryptography", False, at_end("agrees-only"), "wrong-purpose"),

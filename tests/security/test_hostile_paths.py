@@ -144,9 +144,9 @@ def compared(monkeypatch):
     counts: list[int] = []
     held = constraints._within
 
-    def within(*given):
+    def within(*given, **named):
         counts.append(1)
-        return held(*given)
+        return held(*given, **named)
 
     monkeypatch.setattr(constraints, "_within", within)
     return counts

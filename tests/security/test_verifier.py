@@ -591,3 +591,41 @@ def test_a_confined_ca_names_its_party_and_whom_it_has(names, good):
         require_revocation=False,
     )
     assert verdict.rule == ("" if good else "name-constraint")
+
+
+@pytest.mark.parametrize(
+    ("tree", "name_", "inside", "barred"),
+    [
+        (x509.DNSName("evil.example"), x509.DNSName("EVIL.example."), True, True),
+        (x509.DNSName("a.evil.example"), x509.DNSName("*.evil.example"), False, True),
+        (x509.DNSName("a.evil.example"), x509.DNSName("*.good.example"), False, False),
+        (
+            x509.UniformResourceIdentifier("evil.example"),
+            x509.UniformResourceIdentifier("http://Evil.example./x"),
+            True,
+            True,
+        ),
+        (x509.RFC822Name("ann@evil.example"), x509.RFC822Name("ann@EVIL.example"), True, True),
+        (x509.RFC822Name("ann@evil.example"), x509.RFC822Name("Ann@evil.example"), False, True),
+        (x509.RFC822Name("evil.example"), x509.RFC822Name("Ann@evil.example"), True, True),
+    ],
+)
+def test_names_that_say_the_same_in_other_letters(tree, name_, inside, barred):
+    """7.2, 7.4, 7.5: what is barred stays barred however it is written; what is permitted is just that."""
+    end = {"names": (), "extra": ((x509.SubjectAlternativeName([name_]), False),)}
+    for constraints, good in (
+        (x509.NameConstraints([tree], None), inside),
+        (x509.NameConstraints(None, [tree]), not barred),
+    ):
+        nodes = chain(ca_with={"constraints": constraints}, leaf_with=end)
+        assert judged(nodes, asked=None).rule == ("" if good else "name-constraint")
+
+
+def test_directory_names_that_say_the_same():
+    """7.1: in other letters and with other spaces, and so barred, or permitted."""
+    tree = x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, " MARKET ")]))
+    for constraints, rule in (
+        (x509.NameConstraints([tree], None), ""),
+        (x509.NameConstraints(None, [tree]), "name-constraint"),
+    ):
+        assert judged(chain(ca_with={"constraints": constraints}), asked=None).rule == rule

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification.name_forms import form_of
 from e2s.security.verification.traits import alternative_names
 
 #: A name as (form, value); a mail address of the subject need not be a well-formed one.
@@ -50,7 +51,7 @@ def violation(constraints: x509.NameConstraints, certificate: Certificate) -> st
             return "a URI without a host name, where URIs are constrained"
         if rivals and not any(_within(form, value, base) for base in rivals):
             return f"{_shown(value)} is in no permitted subtree"
-        if any(_within(form, value, base) for base in barred):
+        if any(_within(form, value, base, barred=True) for base in barred):
             return f"{_shown(value)} is in an excluded subtree"
     return ""
 
@@ -84,19 +85,40 @@ def _names(certificate: Certificate) -> list[_Name]:
     return [*names, *((type(name), name.value) for name in alternative_names(certificate))]
 
 
-def _within(form: type, value: object, base: object) -> bool:
-    """Whether ``value`` is in the subtree ``base`` of the same form."""
+def _within(form: type, value: object, base: object, *, barred: bool = False) -> bool:
+    """Whether ``value`` is in the subtree ``base`` of the same form; ``barred``: or may stand for what is."""
     if isinstance(value, x509.Name) and isinstance(base, x509.Name):
-        return value.rdns[: len(base.rdns)] == base.rdns
+        # 7.1: names that say the same are one, however they are written
+        tree = form_of(base.public_bytes())
+        return form_of(value.public_bytes())[: len(tree)] == tree
     if form is x509.IPAddress:
         return value in base  # type: ignore[operator]
-    name, tree = str(value).lower(), str(base).lower()
+    name, limit = str(value), str(base)
     if form is x509.DNSName:
-        return tree in {"", name} or name.endswith("." + tree.removeprefix("."))
-    if form is x509.RFC822Name and "@" in tree:
-        return name == tree
-    host = name.rpartition("@")[2] if form is x509.RFC822Name else _host(name)
-    return host.endswith(tree) if tree.startswith(".") else host == tree
+        return _in_zone(_bare(name), _bare(limit), barred=barred)
+    if form is x509.RFC822Name and "@" in limit:
+        return _mailbox(name, barred=barred) == _mailbox(limit, barred=barred)
+    host = _bare(name.rpartition("@")[2]) if form is x509.RFC822Name else _bare(_host(name.lower()))
+    limit = _bare(limit)
+    return host.endswith(limit) if limit.startswith(".") else host == limit
+
+
+def _in_zone(name: str, zone: str, *, barred: bool) -> bool:
+    """Whether a host name is in the zone or, where that is barred, stands by a wildcard for one that is."""
+    if zone in {"", name} or name.endswith("." + zone.removeprefix(".")):
+        return True
+    return barred and name.startswith("*.") and zone.endswith(name[1:])
+
+
+def _mailbox(address: str, *, barred: bool) -> str:
+    """An address as compared (7.5): the host in any case, the mailbox exactly unless it is ``barred``."""
+    mailbox, _, host = address.rpartition("@")
+    return f"{mailbox.lower() if barred else mailbox}@{_bare(host)}"
+
+
+def _bare(host: str) -> str:
+    """A host name as compared: in lower case, without the root's dot."""
+    return host.lower().removesuffix(".")
 
 
 def _host(uri: str) -> str:
