@@ -36,9 +36,9 @@ from e2s.security.pki.ceremony import Occasion, open_root
 from e2s.security.pki.recovery import Outcome
 from e2s.security.pki.rehearsal import rehearse
 from e2s.security.pki.replacing import REPORT, Replacing, replace_authority
-from e2s.security.pki.root_recovery import Branch, Recovering, lost_root
+from e2s.security.pki.root_recovery import Branch, Recovering, lost_root, newest_records
 from e2s.security.pki.root_recovery import recover_root as recover
-from e2s.security.pki.standalone import look, look_root
+from e2s.security.pki.standalone import look
 
 _MOST_FAULTS = 20
 
@@ -123,7 +123,7 @@ def recover_root(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     All keys beneath the root stay.  After an interruption the same command goes on.  Rehearse it once a year.
     """
-    lost = look_root(old) if rehearsal or dry_run else lost_root(old, folder)
+    lost = newest_records(old, ca) if rehearsal or dry_run else lost_root(old, folder, ca)
     files = ca_phrase_file or []
     if files and len(files) != len(ca):
         raise Misuse("phrases-differ", "say one --ca-phrase-file for each --ca, or none")

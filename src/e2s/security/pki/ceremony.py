@@ -115,12 +115,12 @@ def open_root(folder: Path, phrase: Phrase, *, setting: Setting) -> Root:
         if key.signer().certificate != known:
             raise Refusal("wrong-root", "the root's certificate in the folder is not that of its key")
         root = Root(folder, key, setting)
-    except Refusal:
+    except BaseException:
         key.close()
         raise
     try:
         root.require_recorded()
-    except Refusal:
+    except BaseException:
         root.close()
         raise
     return root

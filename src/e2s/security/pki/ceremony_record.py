@@ -178,7 +178,7 @@ class Chain:
     def certified(self, certificate: Certificate) -> Item:
         """What a ceremony said of that certificate; raises :class:`Refusal` ``not-in-record``."""
         for record in reversed(self.records):
-            for item in record.items:
+            for item in reversed(record.items):
                 if (item.kind, item.digest) == ("certificate", certificate.id):
                     return item
         raise Refusal("not-in-record", "no ceremony certified this CA", certificate=certificate.id)

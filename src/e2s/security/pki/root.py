@@ -77,17 +77,21 @@ class Root:
         self._held: Ceremony | None = None
         signer = key.signer()
         self.chain = read_chain(folder, signer.certificate)
-        self._lock: int | None = _locked(folder)
-        self.authority = Authority(
-            signer,
-            Database.open(folder / REGISTER, store.TABLES),
-            kind="root",
-            component=ROOT_NAME,
-            clock=setting.clock,
-            random=setting.random,
-            authoriser=_Standing(self),
-            places=read_places(folder),
-        )
+        self._lock = _locked(folder)
+        try:
+            self.authority = Authority(
+                signer,
+                Database.open(folder / REGISTER, store.TABLES),
+                kind="root",
+                component=ROOT_NAME,
+                clock=setting.clock,
+                random=setting.random,
+                authoriser=_Standing(self),
+                places=read_places(folder),
+            )
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     @property
     def certificate(self) -> Certificate:
@@ -240,9 +244,9 @@ class Root:
         """Forget the key and give back register and folder."""
         self.authority.close()
         self._key.close()
-        if self._lock is not None:
+        if self._lock >= 0:
             os.close(self._lock)
-            self._lock = None
+            self._lock = -1
 
     def _record(self, held: Ceremony) -> None:
         newest = self.chain.newest
@@ -257,7 +261,8 @@ class Root:
             rights=held.rights,
             officer=held.officer,
             present=held.present,
-            items=tuple(held.items),
+            # what an interrupted ceremony certified may be told better by this one
+            items=tuple({(item.kind, item.digest): item for item in held.items}.values()),
             software=self.setting.software,
             note=held.note,
         )

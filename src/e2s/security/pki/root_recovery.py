@@ -7,7 +7,8 @@ where it cannot, the new anchor reaches everybody as the first one did.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ from e2s.security.pki.folder import (
     copy_records,
     open_folder_key,
     publish_own,
+    read_root,
 )
 from e2s.security.pki.profiles import Limits, profile
 from e2s.security.pki.recovery import Outcome, Plan, carry_out, limits_of, names_of, write_report
@@ -95,17 +97,35 @@ def recover_root(wanted: Recovering, phrase: Phrase, *, setting: Setting, tell: 
     return outcomes
 
 
-def lost_root(old: Path, folder: Path) -> Look:
-    """The lost root by the records in ``old``, of which ``folder`` gets a copy for whoever goes on.
+def lost_root(old: Path, folder: Path, beneath: Sequence[Path] = ()) -> Look:
+    """The lost root by its newest records, of which ``folder`` gets a copy for whoever goes on.
 
-    A CA beneath the root has its records too; those change as it is certified again.
+    As :func:`newest_records`; those ``beneath`` change as they are certified again.
     """
     kept = folder / "recovery" / "lost"
     if not (kept / ROOT).exists():
-        lost = look_root(old)
-        copy_records(old, kept, lost.own)
+        lost = newest_records(old, beneath)
+        copy_records(lost.folder, kept, lost.own)
         replace_file(kept / ROOT, lost.own.pem, 0o644)
     return look_root(kept)
+
+
+def newest_records(old: Path, beneath: Sequence[Path]) -> Look:
+    """The root by the newest of its records in ``old`` and in the folders of CAs ``beneath``.
+
+    A CA has the records of when it was told last.  Raises :class:`Refusal` ``ceremony-forked`` where two
+    folders differ.
+    """
+    first = look_root(old)
+    found = [first]
+    for one in beneath:
+        if read_root(one) == first.own:
+            with suppress(Refusal):  # a buying organisation's CA has records of its own
+                found.append(look_root(one))
+    newest = max(found, key=lambda one: len(one.chain.records))
+    for other in found:
+        newest.chain.require_extends(other.chain)
+    return newest
 
 
 def require_officer(lost: Look, officer: str) -> None:
