@@ -32,7 +32,7 @@ from e2s.security.keys.cryptoki import TokenPlace
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.token import open_token
-from e2s.security.pki.certify import Wish, certify, certify_root, request
+from e2s.security.pki.certify import Wish, certify, certify_all, certify_root, request
 from e2s.security.pki.names import distinguished
 from e2s.security.pki.profiles import profile
 from e2s.security.status.lists import revocation_list
@@ -151,6 +151,24 @@ def test_each_signature_is_counted(tokens):  # noqa: F811
     assert spent["sign"] == 1
 
 
+def test_many_are_signed_at_once(tokens, faulty_module, fault):  # noqa: F811
+    keys = tokens.open(module=faulty_module)
+    signer = root_of(keys)
+    contents = [b"%d" % n for n in range(20)]
+    with meter.measured() as spent:
+        fault("sign", 0xB3, times=1)
+        signatures = signer.sign_all(contents)
+    assert spent["sign"] == 20
+    key = signer.certificate.public_key
+    assert all(signer.suite.verified(key, *pair) for pair in zip(signatures, contents, strict=True))
+    wish = Wish(profile=profile("merchant"), names=(NAME,), public_key=key)
+    (made,) = certify_all([(wish, SERIAL)], signer, at=START)
+    assert isinstance(made, bytes)
+    Certificate.read(made).x509.verify_directly_issued_by(signer.certificate.x509)
+    fault("sign", 0x32, times=9)
+    assert caught(lambda: signer.sign_all(contents)).rule == "token-removed"
+
+
 def caught(act) -> E2SError:
     """The error of ``act``; the PIN stands nowhere in it, nor in its traceback."""
     try:
@@ -179,7 +197,11 @@ def test_what_does_not_open(tokens, tmp_path):  # noqa: F811
     assert caught(lambda: tokens.open(module=text)).rule == "token-module-exposed"
     assert caught(lambda: TokenPlace(module=Path("rel.so"), token=LABEL)).rule == "bad-token-place"
     assert caught(lambda: TokenPlace(module=MODULE, token="x" * 33)).rule == "bad-token-place"
-    tokens.open()
+    tokens.open().close()
+    subprocess.run(["rm", "-r", tokens.folder / "tokens"], check=True)
+    error = caught(tokens.open)
+    assert error.rule == "bad-token-module"
+    assert "does not start" in error.message
 
 
 def test_two_tokens_of_one_label(tokens):  # noqa: F811

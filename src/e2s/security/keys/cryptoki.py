@@ -87,9 +87,15 @@ class Module:
         self.end()
         try:
             self._lib = self.pkcs11.lib(self.path)
-        except self.pkcs11.PKCS11Error:
+        except self.pkcs11.PKCS11Error as error:
+            # only what does not load has no class of its own
+            loads = type(error) is not self.pkcs11.PKCS11Error
+            why = "the PKCS#11 module does not start: look at its own settings"
             raise Misuse(
-                "bad-token-module", "this file is no PKCS#11 module that works here", module=self.path
+                "bad-token-module",
+                why if loads else "this file is no PKCS#11 module",
+                module=self.path,
+                error=type(error).__name__,
             ) from None
 
 

@@ -6,6 +6,7 @@ signature costs one short exchange whatever is signed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from e2s.base import meter
@@ -149,7 +150,19 @@ class TokenKeys:
 
     def sign(self, use: Use, data: bytes) -> bytes:
         """The signature of a key over ``data``, as X.509 and CMS have it."""
-        octets = use.digest(data).digest() if use.info is None else use.info(data)
+        return use.finish(self._answer(use, use.handed(data)))
+
+    def sign_all(self, use: Use, data: Sequence[bytes]) -> list[bytes]:
+        """The signatures of a key over each of ``data``.
+
+        The token's own work drives ours out of the processor's caches, so all digests are made before it and
+        all signatures written after it.
+        """
+        answers = [self._answer(use, octets) for octets in [use.handed(one) for one in data]]
+        return [use.finish(one) for one in answers]
+
+    def _answer(self, use: Use, octets: bytes) -> bytes:
+        """What the token answers."""
         login = self._login or self._open()
         failed: Exception | None = None
         # The short way: the key is known on this session, and only the lock is before the module.
@@ -157,11 +170,11 @@ class TokenKeys:
             known = use.known
             if known is not None and known.session is login.session and not known.asks:
                 try:
-                    made = known.object.sign(octets, **use.how)
+                    short: bytes = known.object.sign(octets, **use.how)
                 except login.module.pkcs11.PKCS11Error as error:
                     failed = error  # the long way says what it is, or mends it
                 else:
-                    return use.finish(made)
+                    return short
 
         def signing(session: Any) -> bytes:
             key = use.known = self._key(session, use.label)
@@ -169,7 +182,7 @@ class TokenKeys:
             signature: bytes = key.object.sign(octets, pin=pin, **use.how)
             return signature
 
-        return use.finish(login.do(signing, failed=failed))
+        return login.do(signing, failed=failed)
 
     def use(self, label: str, suite: SignatureSuite) -> Use:
         """The key ``label`` by ``suite``, for :meth:`sign`."""
@@ -227,6 +240,11 @@ class TokenSigner:
         """The signature over ``data``; raises :class:`Refusal` ``token-...`` when the token does not sign."""
         meter.count("sign")
         return self._keys.sign(self._use, data)
+
+    def sign_all(self, data: Sequence[bytes]) -> list[bytes]:
+        """The signatures over each of ``data``, in their order, at less cost than each by itself."""
+        meter.count("sign", len(data))
+        return self._keys.sign_all(self._use, data)
 
 
 class _Voice:

@@ -53,6 +53,13 @@ class Use:
     info: Callable[[bytes], bytes] | None = None
     known: Key | None = None
 
+    def handed(self, data: bytes) -> bytes:
+        """What is handed over for ``data``."""
+        if self.info is not None:
+            return self.info(data)
+        digest: bytes = self.digest(data).digest()
+        return digest
+
 
 def use_of(pkcs11: Any, label: str, suite: SignatureSuite) -> Use:
     """How ``suite`` signs in a token: for PKCS#1 v1.5 a DigestInfo is handed over (RFC 8017, 9.2)."""
