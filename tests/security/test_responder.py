@@ -11,7 +11,6 @@ from cryptography.x509 import ocsp
 
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.http import Request
-from e2s.crypto.keys import KeySigner
 from e2s.security.status.answers import (
     INTERNAL,
     MALFORMED,
@@ -144,8 +143,7 @@ def test_the_verifier_takes_it(tmp_path, suite):
 
 def test_several_cas_each_by_its_own_delegate(world):
     card = world.pki.card_ca
-    signer = KeySigner(card, (), world.pki.bank_ca.signer._key)
-    world.responder.speak(card, signer)
+    world.responder.speak(card, world.pki.bank_ca.signer)
     with world.database.transaction() as connection:
         world.responder.apply(connection, card, [Told(1, 5, None)], START)
     answer = world.told(5, ca=card)
