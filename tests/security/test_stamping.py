@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cached_property
@@ -35,6 +37,7 @@ from e2s.security.timestamping.authority import (
     forget_newest,
 )
 from e2s.security.timestamping.client import StampClient, check_stamp
+from e2s.security.timestamping.judging import judge_stamp
 from e2s.security.verification.trust import HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
 
@@ -186,6 +189,67 @@ def test_stamp_outlives_its_authoritys_certificate(office):
     check_stamp(token, IMPRINT, later)
     with pytest.raises(Refusal, match="expired"):
         check_stamp(token, IMPRINT, later, at=START + timedelta(days=3000))
+
+
+@pytest.mark.parametrize(
+    ("reason", "counts"),
+    [
+        ("superseded", True),
+        ("affiliationChanged", True),
+        ("cessationOfOperation", True),
+        ("keyCompromise", False),
+        ("cACompromise", False),
+        ("certificateHold", False),
+        ("unspecified", False),
+    ],
+)
+def test_a_stamp_of_an_authority_that_was_revoked_later(office, reason, counts):
+    stamp = stamps.check_token(office.token, IMPRINT)
+    verifier, later = office.pki.verifier(), START + timedelta(days=20)
+    whole = {"crls": office.pki.crls(later), "require_revocation": True}
+    assert judge_stamp(stamp, verifier, **whole).accepted
+    office.pki.revoke(office.signer.certificate, START + timedelta(days=10), reason)
+    verdict = judge_stamp(stamp, verifier, crls=office.pki.crls(later), require_revocation=True)
+    assert (verdict.accepted, verdict.rule) == (counts, "" if counts else "revoked")
+    office.pki.revoke(office.signer.certificate, START - timedelta(days=1), reason)
+    crls = office.pki.crls(later)
+    assert not judge_stamp(stamp, verifier, crls=crls[::-1], at=later, require_revocation=True).accepted
+
+
+def test_a_stamp_of_a_certain_authority(office):
+    stamp = stamps.check_token(office.token, IMPRINT)
+    assert judge_stamp(stamp, office.pki.verifier(), name=TSA).accepted
+    assert judge_stamp(stamp, office.pki.verifier(), name=f"{TSA}-2").rule == "wrong-name"
+
+
+def test_no_stamp_is_released_that_is_not_on_record_when_the_authority_is_killed(tmp_path):
+    program = f"""
+import pathlib, sys
+from tests.security.test_stamping import IMPRINT, Office, stamps
+office = Office(pathlib.Path({str(tmp_path)!r}))
+query = stamps.request(IMPRINT, 5)
+while True:
+    reply = stamps.read_response(office.authority.answer(query))
+    sys.stdout.write(f"{{stamps.read_token(reply).serial:x}}\\n")
+    sys.stdout.flush()
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        given = [process.stdout.readline() for _ in range(20)]
+        process.kill()
+        given += process.stdout.readlines()
+    office = Office(tmp_path)
+    with office.database.reading() as connection:
+        record = b"".join(
+            body for _, body in office.authority.outbox.waiting(connection, "audit", most=10_000)
+        )
+    whole = [one.strip() for one in given if one.endswith(b"\n")]
+    assert len(whole) >= 20
+    assert [serial for serial in whole if b'"serial":"%b"' % serial not in record] == []
+    office.authority.close()
 
 
 def test_only_queries(office):

@@ -6,8 +6,7 @@ import hashlib
 import re
 import secrets
 import sys
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple, NoReturn
@@ -18,11 +17,12 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.http import Request, expect
 from e2s.base.instants import DELTA, SystemClock
 from e2s.cli import files
-from e2s.cli.pki_words import Json, Lists, Trusted, Untrusted, all_of, instant, said, shown
-from e2s.crypto import der, oids, stamps
+from e2s.cli.pki_words import Json, Lists, Trusted, Untrusted, instant, said, shown
+from e2s.crypto import der, stamps
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.stamps import Stamp
 from e2s.security.keys.durable import replace_file
+from e2s.security.timestamping.judging import judge_stamp
 from e2s.security.verification.verdict import Verdict
 from e2s.security.verification.verifier import Verifier
 
@@ -53,6 +53,9 @@ Out = Annotated[
 At = Annotated[
     str | None,
     typer.Option("--at", metavar="RFC3339", help="Judge the authority as of this instant, not the stamp's."),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The name that the authority must bear.")
 ]
 RequireRevocation = Annotated[
     bool, typer.Option("--require-revocation", help="Refuse an authority that no CRL tells of.")
@@ -96,6 +99,7 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     untrusted: Untrusted = None,
     crl: Lists = None,
     require_revocation: RequireRevocation = False,
+    name: Name = None,
     digest: ByDigest = Digest.sha256,
     policy: Policy = None,
     tls_trust: Annotated[
@@ -125,8 +129,14 @@ def ask(  # noqa: PLR0913, PLR0917 - each is an option of the command
     now = SystemClock().now()
     if abs(stamp.at - now) > 2 * DELTA:
         raise Refusal("stamp-time", "the authority's clock and ours are too far apart")
-    verdict = _judge(
-        stamp, all_of(trust), all_of(untrusted), crl, at=now, require_revocation=require_revocation
+    verdict = judge_stamp(
+        stamp,
+        Verifier(_certificates(trust)),
+        _certificates(untrusted),
+        [files.crl(path) for path in crl or ()],
+        at=now,
+        name=name,
+        require_revocation=require_revocation,
     )
     verdict.or_refuse()
     target = out or file.with_name(f"{file.name}.tst")
@@ -143,6 +153,7 @@ def verify(
     untrusted: Untrusted = None,
     crl: Lists = None,
     require_revocation: RequireRevocation = False,
+    name: Name = None,
     request: Annotated[
         Path | None, typer.Option("--query", metavar="FILE", help="The request that it must answer.")
     ] = None,
@@ -157,7 +168,7 @@ def verify(
     when = instant(at) if at else None
     try:
         octets = _token(files.read(token))
-        between = all_of(untrusted)
+        between = _certificates(untrusted)
         seen = stamps.read_token(octets, foreign=True, certificates=between)
         nonce = None
         if request is not None:
@@ -169,8 +180,14 @@ def verify(
         stamp = stamps.check_token(
             octets, imprint, nonce, digest=seen.digest, foreign=True, certificates=between
         )
-        verdict = _judge(
-            stamp, all_of(trust), between, crl, at=when or stamp.at, require_revocation=require_revocation
+        verdict = judge_stamp(
+            stamp,
+            Verifier(_certificates(trust)),
+            between,
+            [files.crl(path) for path in crl or ()],
+            at=when,
+            name=name,
+            require_revocation=require_revocation,
         )
     except Refusal as refusal:
         _bad(refusal.rule, refusal.message, as_json=as_json)
@@ -226,25 +243,9 @@ def put(path: Path, octets: bytes) -> None:
     replace_file(path, octets, 0o644)
 
 
-def _judge(
-    stamp: Stamp,
-    roots: Sequence[Certificate],
-    between: Sequence[Certificate],
-    crls: Sequence[Path] | None,
-    *,
-    at: datetime,
-    require_revocation: bool,
-) -> Verdict:
-    """The verdict on a stamp's authority."""
-    return Verifier(roots).judge(
-        stamp.signed.signer_certificate,
-        (*stamp.signed.certificates, *between),
-        [files.crl(path) for path in crls or ()],
-        at=at,
-        purpose=oids.EKU_TIME_STAMPING,
-        name=None,
-        require_revocation=require_revocation,
-    )
+def _certificates(paths: list[Path] | None) -> tuple[Certificate, ...]:
+    """The certificates of all the files."""
+    return tuple(one for path in paths or () for one in files.certificates(path))
 
 
 def _bad(rule: str, reason: str, *, as_json: bool) -> NoReturn:
