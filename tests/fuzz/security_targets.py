@@ -30,8 +30,9 @@ from e2s.security.keys.container import Cost
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import ceremony
+from e2s.security.pki import ceremony, lint
 from e2s.security.pki.certify import read_request, request
+from e2s.security.pki.profiles import PROFILES, read_profiles
 from e2s.security.verification import signatures
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.ocsp import Answer, is_delegated
@@ -148,6 +149,29 @@ def _path_seeds() -> Iterator[bytes]:
 def _ceremony_seeds() -> Iterator[bytes]:
     rights = frozenset({("officer", "certify", "market"), ("other", "revoke", "market")})
     yield ceremony.write_record(pki().root_ca.signer, community="market", rights=rights, at=START)
+
+
+def _linted(octets: bytes) -> None:
+    """A certificate under the linter: findings, each with its rule, and nothing signed that has some."""
+    found = lint.certificate(octets, PROFILES["merchant"])
+    promised(all(one.rule.startswith("lint-") for one in found), "a finding names its rule")
+    known = octets in {one.certificate.der for one in signers()}
+    promised(not known or not found, "what was certified is clean")
+
+
+def _lint_seeds() -> Iterator[bytes]:
+    yield signers()[0].certificate.der
+    yield pki().operating.der
+    yield pki().card_ca.der
+
+
+def _profile_seeds() -> Iterator[bytes]:
+    yield b'[[profile]]\nname = "laboratory"\nuse = "sign"\ndays = 365\nekus = ["email", "2.25.1"]\n'
+    yield (
+        b'[[profile]]\nname = "a"\nuse = "certify"\ndays = 9\npath_length = 0\nissues = ["a"]\n'
+        b'policies = ["low", "any"]\nmappings = [["low", "1.2.3"]]\npermitted = ["dns:a.example", "ip:10.0.0.0/8"]\n'
+        b'excluded = ["dir:O=b", "mail:.c.example"]\nrequire_explicit = 0\ninhibit_any = 1\nfour_eyes = true\n'
+    )
 
 
 def _request_seeds() -> Iterator[bytes]:
@@ -411,6 +435,8 @@ TARGETS = (
     Target(name="path-by-insider", read=_insider, seeds=_insider_seeds, mutate=der_bent, most=4096),
     Target(name="crl-by-insider", read=_insider_list, seeds=_list_seeds, mutate=der_bent, most=4096),
     Target(name="path", read=_path, seeds=_path_seeds, mutate=der_bent, most=32 * 1024),
+    Target(name="certificate-lint", read=_linted, seeds=_lint_seeds, mutate=der_bent, most=4096),
+    Target(name="certificate-profiles", read=read_profiles, seeds=_profile_seeds, most=4096),
     Target(name="certificate-request", read=read_request, seeds=_request_seeds, mutate=der_bent, most=4096),
     Target(
         name="ceremony",

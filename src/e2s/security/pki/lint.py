@@ -200,7 +200,7 @@ def _of_profile(tbs: Tbs, profile: Profile) -> Iterator[Finding]:
     if _usages(tbs) != frozenset(profile.ekus) or (said and said.critical != profile.critical_ekus):
         yield Finding("lint-profile", "the purposes are those of its profile")
     if (tbs.value(oids.PAN_COMMIT) is not None) != profile.pan_commit:
-        yield Finding("lint-profile", "a card-holder's certificate, and no other, commits to a card number")
+        yield Finding("lint-profile", "whether it commits to a card number is said by its profile")
     if (tbs.value(oids.OCSP_NOCHECK) is not None) != profile.ocsp_nocheck:
         yield Finding("lint-profile", "whether nobody is asked about it is said by its profile")
     if (profile.confined or profile.permitted) and tbs.value(oids.NAME_CONSTRAINTS) is None:

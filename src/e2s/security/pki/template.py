@@ -105,7 +105,7 @@ class Template:
         span = self._span
         head = span[2] if span[0] == at and span[1] == wish.not_after else self._dated(wish, at)
         # nearly every serial has 128 bits, of which the first is set
-        usual = serial.bit_length() == 128
+        usual = serial >> 127 == 1
         number = b"\x02\x11\0" + serial.to_bytes(16, "big") if usual else der.integer(serial)
         size = len(said) + len(tail)
         before = self._befores.get(size)
