@@ -122,7 +122,7 @@ class _Bench:
             authoriser=TableAuthoriser(frozenset({(OFFICER, RIGHTS.certify, "ca")})),
             prove=self.prover,
         )
-        self.queue = IssueQueue(self.authority.issue_prepared, self.authority.prepare)
+        self.queue = IssueQueue(self.authority)
 
     def close(self) -> None:
         self.queue.close()

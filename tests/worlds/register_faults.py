@@ -92,7 +92,7 @@ def life(folder: Path, pki: Pki, seed: str) -> None:
         meter.watch(lambda what, count: _die() if what == kind and count >= point + before[kind] else None)
     before = Counter({what: meter._COUNTS[what] for what in ("commit", "sign")})
     notes, ca = Notes(folder), started(folder, pki)
-    queue = IssueQueue(ca.issue_prepared, ca.prepare)
+    queue = IssueQueue(ca)
     known: list[int] = [change.serial for change in ca.changes(0) if change.der][-20:]
     with ThreadPoolExecutor(5) as pool:
         for number in range(4):

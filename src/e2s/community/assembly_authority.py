@@ -38,7 +38,7 @@ def certification_authority(place: Place) -> Assembled:
     authority = open_component_ca(place, kind="operating-ca")
     trust = Trust(Verifier(place.whole.anchors()), OwnLists(authority, place.home.path / "ca" / ROOT_LIST))
     judge = Judge(trust=trust, authoriser=authority.authoriser, community=place.community.name, ca=place.name)
-    queue = IssueQueue(authority.issue_ders)
+    queue = IssueQueue(authority)
     orders, feed = doors(authority, judge, queue.issue_ders), feed_doors(authority)
     paths = {"registration": frozenset(orders), "repository": frozenset(feed)}
     allowed = {

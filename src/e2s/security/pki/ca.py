@@ -113,15 +113,15 @@ class Authority(Office):
 
     def issue_ders(self, orders: Sequence[Order]) -> list[bytes | E2SError]:
         """The same, each certificate as its DER."""
-        return self.issue_prepared(self.prepare(orders))
+        return issuing.issue_wanted(self, self.prepare(orders))
 
     def prepare(self, orders: Sequence[Order]) -> list[issuing.Wanted | E2SError]:
         """The first half of :meth:`issue_ders`: rights, possession, profile and names."""
         return issuing.prepare(self, orders)
 
-    def issue_prepared(self, wanted: Sequence[issuing.Wanted | E2SError]) -> list[bytes | E2SError]:
-        """The second half: intents, signatures, records."""
-        return issuing.issue_wanted(self, wanted)
+    def rolling(self) -> issuing.Rolling:
+        """The second half for groups one after another: intents, signatures, records."""
+        return issuing.Rolling(self)
 
     def issue_wish(self, wish: Wish, *, officer: str, case: str = "") -> Certificate:
         """Certify what the officer wishes, beyond what this CA issues to everybody: cross-certificates, say.

@@ -98,29 +98,64 @@ def issue_wanted(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[by
     The certificate, DER, or the refusal for each, in order; raises where nothing can be kept.
     """
     results: list[bytes | E2SError] = []
+    rolling = Rolling(office)
     for start in range(0, len(wanted), MOST):
-        results += _group(office, wanted[start : start + MOST])
-    return results
+        results += rolling.step(wanted[start : start + MOST])
+    return results + rolling.step(())
 
 
-def _group(office: Office, wanted: Sequence[Wanted | E2SError]) -> list[bytes | E2SError]:
-    if not any(isinstance(one, Wanted) for one in wanted):
-        return [one for one in wanted if isinstance(one, E2SError)]
-    signer, at = office.signer, office.clock.now()
-    with office.database.transaction() as connection:
-        void_abandoned(office, connection)
-        results, intent = _intend(office, connection, wanted, at)
-    intended = [one for one in results if isinstance(one, _Intended)]
-    if not intended:
-        return [one for one in results if not isinstance(one, _Intended)]
-    try:
-        signed = _signed(office, signer, intended, at)
-        with office.database.transaction() as connection:
-            _record(office, connection, intent, intended, signed, at)
-    except BaseException:
-        office.abandoned.append(intent)
-        raise
-    return [signed[one.serial] if isinstance(one, _Intended) else one for one in results]
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """A group whose intents are committed; ``name`` is what the note of them is called by."""
+
+    name: bytes
+    at: datetime
+    members: list[bytes | E2SError | _Intended]
+
+    @property
+    def intended(self) -> list[_Intended]:
+        """What is to be signed."""
+        return [one for one in self.members if isinstance(one, _Intended)]
+
+
+class Rolling:
+    """Groups one after another: the commit of a group's records is that of the next one's intents."""
+
+    def __init__(self, office: Office) -> None:
+        """Nothing is under way yet."""
+        self._office = office
+        self._group: _Group | None = None
+
+    def step(self, wanted: Sequence[Wanted | E2SError]) -> list[bytes | E2SError]:
+        """Note the next group, which may be empty, and finish the one before: its results.
+
+        Where it raises, neither is issued; what was noted of them is voided by the next step.
+        """
+        office, before = self._office, self._group
+        self._group = None
+        at = office.clock.now()
+        pending = before is not None and bool(before.name)
+        signed: dict[int, bytes | E2SError] = {}
+        try:
+            group = _Group(name=b"", at=at, members=[one for one in wanted if isinstance(one, E2SError)])
+            if pending or len(group.members) < len(wanted):
+                signer = office.signer
+                if before is not None:
+                    signed = _signed(office, signer, before)
+                with office.database.transaction() as connection:
+                    # in this order: nothing may be looked for behind what is not committed
+                    members, name = _intend(office, connection, wanted, at)
+                    group = _Group(name=name, at=at, members=members)
+                    if before is not None and pending:
+                        _record(office, connection, before, signed)
+                    void_abandoned(office, connection)
+        except BaseException:
+            if before is not None and pending:
+                office.abandoned.append(before.name)
+            raise
+        self._group = group if wanted else None
+        members = [] if before is None else before.members
+        return [signed[one.serial] if isinstance(one, _Intended) else one for one in members]
 
 
 def _wanted(office: Office, order: Order, proven: Proven) -> Wanted | E2SError:
@@ -228,10 +263,9 @@ def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
     return _Intended(wanted=one, serial=serial, row=row)
 
 
-def _signed(
-    office: Office, signer: Signer, intended: Sequence[_Intended], at: datetime
-) -> dict[int, bytes | E2SError]:
+def _signed(office: Office, signer: Signer, group: _Group) -> dict[int, bytes | E2SError]:
     """The certificates by serial; what the linter or the key's holder refuses is refused for itself alone."""
+    intended, at = group.intended, group.at
     wishes = [(one.wanted.wish, one.serial) for one in intended]
     try:
         made: Sequence[bytes | E2SError] = certify_all(wishes, signer, at=at, places=office.places)
@@ -250,17 +284,15 @@ def _signed_alone(office: Office, signer: Signer, wish: Wish, serial: int, at: d
 def _record(
     office: Office,
     connection: sa.Connection,
-    intent: bytes,
-    intended: Sequence[_Intended],
+    group: _Group,
     signed: dict[int, bytes | E2SError],
-    at: datetime,
 ) -> None:
     """The certificates with their events; an intent that another start of this CA voided stays void."""
-    there = store.dropped(connection, intent)
+    there, at = store.dropped(connection, group.name), group.at
     rows = []
     told: list[dict[str, Fact]] = []
     latest = office.certificate.not_after
-    for one in intended:
+    for one in group.intended:
         der = signed[one.serial]
         facts: dict[str, Fact] = {
             "serial": f"{one.serial:x}",

@@ -1,17 +1,17 @@
 """Who asks at the same time is served in one group: the commits, which cost most, are shared.
 
-Orders pass two stages, each with a worker: they are prepared, then carried out.  While one group is carried
-out, the next is prepared.  Alone, an order waits for nobody.  Who got an answer often asks again at once: so
-after a group of several, the next one begins when as many wait as were answered, or a moment later.
+Orders pass two workers: they are prepared, then carried out.  While one group is carried out, the next is
+prepared.  Alone, an order waits for nobody.  Who got an answer often asks again at once: so after a group of
+several, the next one begins when as many wait as were answered, or a moment later.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from e2s.base.errors import E2SError, Refusal
 from e2s.crypto.certificates import Certificate
@@ -19,10 +19,23 @@ from e2s.security.pki.orders import Order
 
 #: How long those who were just answered are expected back.
 _MOMENT_SECONDS: Final = 0.002
-#: Makes ready what :data:`Carry` takes, one for each order.
-Prepare = Callable[[Sequence[Order]], Sequence[Any]]
-#: Carries out what was made ready: for each its certificate, DER, or why there is none.
-Carry = Callable[[Sequence[Any]], Sequence["bytes | E2SError"]]
+
+
+class Step(Protocol):
+    """Groups one after another."""
+
+    def step(self, wanted: Sequence[Any], /) -> Sequence[bytes | E2SError]:
+        """Take the next group, which may be empty; for each of the one before its certificate or refusal."""
+
+
+class Issuer(Protocol):
+    """An authority: what makes ready, and what carries out."""
+
+    def prepare(self, orders: Sequence[Order], /) -> Sequence[Any]:
+        """What :meth:`Step.step` takes, one for each order."""
+
+    def rolling(self) -> Step:
+        """Carries out groups."""
 
 
 class _Waiting:
@@ -45,21 +58,15 @@ class _Waiting:
         return self.result
 
 
-class _Stage:
-    """One worker: it takes what waits in groups of at most ``most``."""
+class _Line:
+    """What waits for one worker, who takes it in groups of at most ``most``."""
 
-    def __init__(
-        self, name: str, work: Callable[[list[_Waiting]], None], most: int, *, patient: bool
-    ) -> None:
-        self._work = work
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._patient = patient
         self._waiting: deque[_Waiting] = deque()
         self._some = threading.Condition(threading.Lock())
         self._closed = False
         self._expected = 1
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
 
     def put(self, some: Sequence[_Waiting]) -> None:
         """Let these wait; raises :class:`Refusal` ``queue-closed``."""
@@ -71,51 +78,41 @@ class _Stage:
                 self._some.notify()
 
     def close(self) -> None:
-        """Take no more, and end what waits."""
+        """Let no more wait."""
         with self._some:
             self._closed = True
             self._some.notify()
-        self._thread.join()
 
-    def _run(self) -> None:
-        while group := self._next():
-            try:
-                self._work(group)
-            except BaseException as error:  # noqa: BLE001 - each caller gets it
-                for one in group:
-                    one.error = error
-                    one.done.release()
+    def expect(self, count: int) -> None:
+        """Wait a moment until so many wait, at the next :meth:`take`."""
+        self._expected = count
 
-    def _next(self) -> list[_Waiting]:
-        """What waits, as soon as something does; empty once closed."""
+    def take(self, *, at_once: bool = False) -> list[_Waiting]:
+        """What waits, as soon as something does, or what there is ``at_once``; empty once closed."""
         waiting = self._waiting
         with self._some:
-            if len(waiting) < self._expected and not self._closed:
-                self._some.wait(_MOMENT_SECONDS)
-            self._expected = 1
-            while not waiting and not self._closed:
-                self._some.wait()
-            group = [waiting.popleft() for _ in range(min(self._most, len(waiting)))]
-            if self._patient:
-                self._expected = len(group)
-            return group
+            if not at_once:
+                if len(waiting) < self._expected and not self._closed:
+                    self._some.wait(_MOMENT_SECONDS)
+                self._expected = 1
+                while not waiting and not self._closed:
+                    self._some.wait()
+            return [waiting.popleft() for _ in range(min(self._most, len(waiting)))]
 
 
 class IssueQueue:
-    """Groups the orders of many threads for an authority.
+    """Groups the orders of many threads for an authority."""
 
-    Either for its :meth:`~e2s.security.pki.ca.Authority.issue_ders` alone, or in two stages for its
-    :meth:`~e2s.security.pki.ca.Authority.issue_prepared` with :meth:`~e2s.security.pki.ca.Authority.prepare`.
-    """
-
-    def __init__(self, carry: Carry, prepare: Prepare | None = None, *, most: int = 64) -> None:
+    def __init__(self, authority: Issuer, *, most: int = 64) -> None:
         """A group has at most ``most`` orders."""
-        self._carry = carry
-        self._prepare = prepare
-        self._second = _Stage("issue", self._carried, most, patient=prepare is None)
-        self._first = self._second
-        if prepare is not None:
-            self._first = _Stage("prepare", self._prepared, most, patient=True)
+        self._authority = authority
+        self._orders, self._ready = _Line(most), _Line(most)
+        self._workers = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._prepare, "prepare"), (self._carry_out, "issue"))
+        ]
+        for worker in self._workers:
+            worker.start()
 
     def issue(self, order: Order) -> Certificate:
         """The certificate; raises why there is none, ``queue-closed`` after :meth:`close`."""
@@ -134,14 +131,14 @@ class IssueQueue:
         What stops a whole group, a full disk, say, is raised.
         """
         waiting = [_Waiting(order) for order in orders]
-        self._first.put(waiting)
+        self._orders.put(waiting)
         return [one.wait() for one in waiting]
 
     def close(self) -> None:
         """Take no more orders, and carry out those that wait."""
-        self._first.close()
-        if self._second is not self._first:
-            self._second.close()
+        for line, worker in zip((self._orders, self._ready), self._workers, strict=True):
+            line.close()
+            worker.join()
 
     def __enter__(self) -> Self:
         """The queue itself."""
@@ -153,14 +150,40 @@ class IssueQueue:
         """Close."""
         self.close()
 
-    def _prepared(self, group: list[_Waiting]) -> None:
-        if self._prepare is not None:
-            for one, ready in zip(group, self._prepare([one.ready for one in group]), strict=True):
-                one.ready = ready
-        self._second.put(group)
+    def _prepare(self) -> None:
+        """The first worker: rights, possession, profile and names."""
+        while group := self._orders.take():
+            self._orders.expect(len(group))
+            try:
+                ready = self._authority.prepare([one.ready for one in group])
+            except BaseException as error:  # noqa: BLE001 - each caller gets it
+                _fail(group, error)
+                continue
+            for one, made in zip(group, ready, strict=True):
+                one.ready = made
+            self._ready.put(group)
 
-    def _carried(self, group: list[_Waiting]) -> None:
-        results = self._carry([one.ready for one in group])
-        for one, result in zip(group, results, strict=True):
-            one.result = result
-            one.done.release()
+    def _carry_out(self) -> None:
+        """The second: intents, signatures and records."""
+        rolling, before = self._authority.rolling(), list[_Waiting]()
+        while True:
+            group = self._ready.take(at_once=bool(before))
+            if not group and not before:
+                return
+            try:
+                results = rolling.step([one.ready for one in group])
+            except BaseException as error:  # noqa: BLE001 - each caller gets it
+                _fail(before + group, error)
+                before = []
+                continue
+            for one, result in zip(before, results, strict=True):
+                one.result = result
+                one.done.release()
+            before = group
+
+
+def _fail(group: Sequence[_Waiting], error: BaseException) -> None:
+    """Tell all of a group what stopped it."""
+    for one in group:
+        one.error = error
+        one.done.release()
