@@ -141,3 +141,26 @@ def test_cases_of_pkits(tmp_path, capsys, number):
             words.append({"explicit": "--explicit-policy"}.get(flag, "--" + flag.replace("_", "-")))
     assert ended(words) == (0 if case["accepted"] else 1)
     assert json.loads(capsys.readouterr().out)["accepted"] == case["accepted"]
+
+
+def test_a_bundle_of_roots_some_of_which_cannot_be_read(files, verify):
+    """Widely trusted roots have the serial number zero; such a root is none, and the others stand."""
+    pem = (files / "root.pem").read_bytes()
+    zero = b"-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n"
+    (files / "bundle.pem").write_bytes(zero + pem + zero)
+    status, said = verify("--trust", "bundle.pem", "--untrusted", "ca.pem", "--json", "end.pem")
+    (note,) = json.loads(said.out)["notes"]
+    assert (status, note.split()[0]) == (0, "2")
+    (files / "bundle.pem").write_bytes(zero * 2)
+    status, said = verify("--trust", "bundle.pem", "--json", "end.pem")
+    assert (status, json.loads(said.out)["rule"]) == (1, "bad-certificate")
+    (files / "bundle.pem").write_bytes(pem * 1025)
+    assert verify("--trust", "bundle.pem", "--json", "end.pem")[0] == 1
+
+
+def test_what_cannot_be_read_is_refused_in_the_same_shape(files, verify):
+    (files / "bad.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    for words in (("--trust", "root.pem", "bad.pem"), ("--trust", "bad.pem", "end.pem")):
+        status, said = verify("--json", *words)
+        found = json.loads(said.out)
+        assert (status, found["accepted"], found["rule"], found["path"]) == (1, False, "bad-certificate", [])

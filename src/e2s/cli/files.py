@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +16,9 @@ from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.crypto.legacy import read_legacy
 
 MAX_BYTES = 256 * 1024 * 1024
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*+)-----END CERTIFICATE-----")
+#: A system's bundle of roots has some hundreds.
+MAX_CERTIFICATES = 1024
 
 
 def read(path: Path) -> bytes:
@@ -37,10 +43,30 @@ def certificates(path: Path, *, legacy: bool = False) -> tuple[Certificate, ...]
 
     ``legacy``: with keys that only old certificates have.
     """
-    found = (read_legacy if legacy else read_certificates)(read(path))
+    found = (read_legacy if legacy else read_certificates)(read(path), MAX_CERTIFICATES)
     if not found:
         raise Refusal("bad-certificate", "the file holds no certificate", file=str(path))
     return found
+
+
+def readable(path: Path, *, legacy: bool = False) -> tuple[tuple[Certificate, ...], int]:
+    """The certificates of a bundle that can be read, and how many cannot; raises where none can."""
+    octets = read(path)
+    blocks = _BLOCK.findall(octets)
+    if len(blocks) < 2:
+        return certificates(path, legacy=legacy), 0
+    if len(blocks) > MAX_CERTIFICATES:
+        raise Refusal("bad-certificate", "the file holds more certificates than are read", file=str(path))
+    found: list[Certificate] = []
+    for block in blocks:
+        try:
+            octets = base64.b64decode(b"".join(block.split()), validate=True)
+            found += (read_legacy if legacy else read_certificates)(octets)
+        except (Refusal, binascii.Error):
+            continue
+    if not found:
+        raise Refusal("bad-certificate", "the file holds no certificate that can be read", file=str(path))
+    return tuple(found), len(blocks) - len(found)
 
 
 def crl(path: Path) -> bytes:

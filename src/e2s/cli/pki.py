@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -99,11 +100,12 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     when = instant(at)
     # Only who asks for no purpose asks about the past: for each use the strict rules hold (SP 800-131A)
     legacy = purpose is Purpose.any
+    notes: list[str] = []
     try:
         found = files.certificates(certificate, legacy=legacy)
-        verdict = Verifier(all_of(trust, legacy=legacy), legacy=legacy).judge(
+        verdict = Verifier(all_of(trust, notes, legacy=legacy), legacy=legacy).judge(
             found[0],
-            (*found[1:], *all_of(untrusted, legacy=legacy)),
+            (*found[1:], *all_of(untrusted, notes, legacy=legacy)),
             [files.crl(path) for path in crl or ()],
             at=when,
             purpose=_USAGES[purpose],
@@ -119,6 +121,7 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
         )
     except Refusal as refusal:
         verdict = Verdict(accepted=False, rule=refusal.rule, reason=refusal.message)
+    verdict = replace(verdict, notes=(*verdict.notes, *notes))
     said(_told(verdict), _lines(verdict), as_json=as_json)
     raise typer.Exit(0 if verdict.accepted else 1)
 

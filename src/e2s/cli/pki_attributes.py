@@ -44,14 +44,16 @@ def attributes(
     lists = [files.crl(path) for path in crl or ()]
     told: list[dict[str, object]] = []
     rule, reason = "", ""
+    notes: list[str] = []
     try:
         holder, *between = files.certificates(certificate)
         source, *above = files.certificates(giver)
-        verifier = Verifier(all_of(trust))
+        verifier = Verifier(all_of(trust, notes))
+        others = (*between, *above, *all_of(untrusted, notes))
         for who in (holder, source):
             verifier.judge(
                 who,
-                (*between, *above, *all_of(untrusted)),
+                others,
                 lists,
                 at=when,
                 purpose=None,
@@ -65,7 +67,8 @@ def attributes(
     if refused is not None:
         rule, reason = str(refused["rule"]), str(refused["reason"])
     whole = {"accepted": not rule, "reason": reason or "every check passed", "rule": rule, "attributes": told}
-    said(whole, _lines(rule, reason, told), as_json=as_json)
+    lines = [*_lines(rule, reason, told), *(f"note: {note}" for note in notes)]
+    said(whole | ({"notes": notes} if notes else {}), lines, as_json=as_json)
     raise typer.Exit(1 if rule else 0)
 
 

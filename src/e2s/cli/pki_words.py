@@ -32,9 +32,17 @@ At: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Say it as a JSON object.")]
 
 
-def all_of(paths: Sequence[Path] | None, *, legacy: bool = False) -> tuple[Certificate, ...]:
-    """The certificates of all the files."""
-    return tuple(one for path in paths or () for one in files.certificates(path, legacy=legacy))
+def all_of(
+    paths: Sequence[Path] | None, notes: list[str], *, legacy: bool = False
+) -> tuple[Certificate, ...]:
+    """The certificates of all the files; of a bundle those that can be read, and a note about the others."""
+    found: list[Certificate] = []
+    for path in paths or ():
+        certificates, lacking = files.readable(path, legacy=legacy)
+        found += certificates
+        if lacking:
+            notes.append(f"{lacking} of the certificates in {path} cannot be read and count for nothing")
+    return tuple(found)
 
 
 def instant(text: str | None) -> datetime:

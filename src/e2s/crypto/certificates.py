@@ -153,15 +153,18 @@ class Certificate:
         return f"<Certificate {self.name or self.subject} {self.id}>"
 
 
-def read_certificates(octets: bytes) -> tuple[Certificate, ...]:
-    """All certificates of a PEM file, or the one of a DER file; raises ``bad-certificate``."""
+def read_certificates(octets: bytes, most: int = MAX_CERTIFICATES) -> tuple[Certificate, ...]:
+    """All certificates of a PEM file, at most ``most``, or the one of a DER file.
+
+    Raises :class:`Refusal` ``bad-certificate``.
+    """
     if _PEM not in octets:
         return (Certificate.read(octets),)
-    if len(octets) > MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES:
+    if len(octets) > most * MAX_CERTIFICATE_BYTES or octets.count(_PEM) > most:
         raise Refusal("bad-certificate", "the file is larger than may be read", size=len(octets))
     try:
         found = x509.load_pem_x509_certificates(octets)
-        return tuple(Certificate.read(one.public_bytes(Encoding.DER)) for one in found[:MAX_CERTIFICATES])
+        return tuple(Certificate.read(one.public_bytes(Encoding.DER)) for one in found)
     except UNREADABLE as error:
         raise Refusal("bad-certificate", "the file is not a PEM certificate") from error
 

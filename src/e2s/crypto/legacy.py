@@ -108,15 +108,15 @@ def with_parameters(certificate: Certificate, parameters: tuple[int, int, int]) 
     return assembled(certificate.der, certificate.slices, certificate.x509, cast(PublicKey, inherited))
 
 
-def read_legacy(octets: bytes) -> tuple[Certificate, ...]:
+def read_legacy(octets: bytes, most: int = MAX_CERTIFICATES) -> tuple[Certificate, ...]:
     """As :func:`~e2s.crypto.certificates.read_certificates`, keys for legacy use among them."""
     try:
-        return read_certificates(octets)
+        return read_certificates(octets, most)
     except Refusal:
         blocks = [block.group(1) for block in _BLOCK.finditer(octets)]
         if not blocks:
             return (_read(bytes(octets)),)
-        if len(blocks) > MAX_CERTIFICATES:
+        if len(blocks) > most:
             raise
     try:
         found = [base64.b64decode(block.translate(None, b"\r\n"), validate=True) for block in blocks]
