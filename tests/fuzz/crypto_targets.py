@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import sha256, sha512
 
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -245,6 +245,25 @@ def _token(octets: bytes) -> None:
         promised(stamp.serial == 9 and stamp.at == START, "an altered stamp is taken")
 
 
+def _foreign(octets: bytes) -> None:
+    """A token of anybody's, whose certificate may stand beside it."""
+    own = play().cast.tsa.certificate
+    stamp = stamps.read_token(octets, foreign=True, certificates=(own,))
+    if stamp.signed.signer_certificate == own:
+        imprint = sha512(CONTENT).digest()
+        stamp = stamps.check_token(octets, imprint, digest="sha512", foreign=True, certificates=(own,))
+        promised(stamp.serial == 9 and stamp.at == START, "an altered stamp is taken")
+
+
+def _foreign_seeds() -> Iterator[bytes]:
+    for certificate in (True, False):
+        asked = stamps.request(sha512(CONTENT).digest(), 7, digest="sha512", certificate=certificate)
+        query, signer = stamps.read_request(asked), play().cast.tsa
+        yield stamps.grant(
+            query, signer, serial=9, at=START, policy=POLICY, ordering=certificate, named=not certificate
+        )
+
+
 def _token_seeds() -> Iterator[bytes]:
     yield from (stamps.read_response(one) for one in list(_response_seeds())[:2])
 
@@ -311,6 +330,7 @@ TARGETS = (
     Target(name="stamp-request", read=_asked, seeds=_queries, mutate=der_bent, most=1024),
     Target(name="stamp-response", read=stamps.read_response, seeds=_response_seeds, mutate=der_bent),
     Target(name="stamp-token", read=_token, seeds=_token_seeds, mutate=der_bent),
+    Target(name="stamp-foreign", read=_foreign, seeds=_foreign_seeds, mutate=der_bent),
     Target(name="act", read=_act, seeds=_act_seeds, mutate=der_bent, most=64 * 1024),
     Target(
         name="parcel",
