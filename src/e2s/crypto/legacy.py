@@ -47,8 +47,9 @@ _HASHES: Final = MappingProxyType(
 _BLOCK = re.compile(
     rb"-----BEGIN CERTIFICATE-----[\r\n]([A-Za-z0-9+/=\r\n]*+)-----END CERTIFICATE-----", re.ASCII
 )
-#: Stands for a key that leaves its parameters out, which the library does not read.
-_UNREAL = algorithm(oids.DSA, der.sequence(*[der.integer(1)] * 3))
+#: Stands for the algorithm of a key that leaves its parameters out, which the library does not read: nobody
+#: has a key of it.
+_UNREAL = algorithm(f"{oids.ARC}.0")
 
 
 class DsaKey(NamedTuple):
@@ -146,7 +147,7 @@ def _named(slices: Slices) -> str:
 
 
 def _completed(octets: bytes, slices: Slices) -> bytes:
-    """The certificate with parameters that belong to no key, for a parser that insists on some."""
+    """The certificate with a key of no algorithm, for a parser that insists on parameters."""
     whole = der.Reader(octets).enter()
     parts = der.Reader(whole.element(der.SEQUENCE)).enter().elements(None, 16)
     key = der.Reader(slices.spki).enter()
