@@ -49,8 +49,8 @@ FIRST, SPARE = "http://tsa", "http://spare"
 class Office:
     """An authority with its spare, and a client of both."""
 
-    def __init__(self, folder, suite="p256-sha256"):
-        self.pki = make_pki()
+    def __init__(self, folder, suite="p256-sha256", above="p256-sha256"):
+        self.pki = make_pki(suite=above)
         self.clock = SetClock()
         self.folder = folder
         self.database = Database.open(folder / "tsa.sqlite", stamping.TABLES)
@@ -508,13 +508,25 @@ def test_nothing_is_granted_that_is_not_on_record(office, monkeypatch):
     assert failure(office.authority.answer(stamps.request(IMPRINT, 5))) == "systemFailure"
 
 
-@pytest.mark.parametrize("suite", ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87", "ed25519", "rsa3072-pss-sha256"])
-def test_authorities_of_each_kind(tmp_path, suite):
-    office = Office(tmp_path, suite)
+@pytest.mark.parametrize(
+    ("suite", "above"),
+    [
+        ("ml-dsa-44", "p256-sha256"),
+        ("ml-dsa-65", "ml-dsa-65"),
+        ("ml-dsa-87", "ml-dsa-44"),
+        ("p384-sha384", "ml-dsa-87"),
+        ("ed25519", "p256-sha256"),
+        ("rsa3072-pss-sha256", "p256-sha256"),
+    ],
+)
+def test_authorities_of_each_kind_under_roots_of_each_kind(tmp_path, suite, above):
+    office = Office(tmp_path, suite, above)
     token = office.client.stamp(IMPRINT)
     stamp, verdict = check_stamp(token, IMPRINT, office.trust)
     assert stamp.signed.signer_certificate == office.signer.certificate
     assert verdict.anchor == office.pki.root
+    stamped = judge_stamp(stamp, office.pki.verifier(), crls=office.pki.crls(), require_revocation=True)
+    assert stamped.accepted
     office.authority.close()
 
 
