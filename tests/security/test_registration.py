@@ -254,6 +254,10 @@ def test_one_key_is_registered_once(world):
     world.open(der=der)
 
 
+def test_how_a_key_is_kept_is_one_of_what_the_policy_knows(world):
+    refused("protection", world.open, protection="under the carpet")
+
+
 @pytest.mark.parametrize("profile", ["operating-ca", "root", "card-holder", "nothing-of-the-kind"])
 def test_cas_and_cards_are_certified_elsewhere(world, profile):
     with pytest.raises(Refusal, match=r"wrong-profile|no-such-profile"):

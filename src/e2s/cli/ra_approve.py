@@ -16,6 +16,7 @@ from e2s.cli.ra_home import (
     Json,
     PhraseFile,
     Yes,
+    case_meant,
     confirm,
     officer_of,
     opened,
@@ -63,7 +64,7 @@ def approve(
         with officer_of(officer, phrase_file) as signer:
             name = signer.certificate.name
             if cases:
-                said = approving.draft(ra.office, cases, name)
+                said = approving.draft(ra.office, [case_meant(ra.office, one) for one in cases], name)
                 shown = said["orders"]
             else:
                 shown = [one for row in waiting for one in approving.approved_orders(row).values()]

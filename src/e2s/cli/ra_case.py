@@ -13,7 +13,19 @@ from e2s.base.errors import Misuse
 from e2s.base.instants import format_instant
 from e2s.cli import files
 from e2s.cli.homes import phrase_of
-from e2s.cli.ra_home import At, Case, DryRun, Json, Officer, PhraseFile, Yes, confirm, officer_of, opened
+from e2s.cli.ra_home import (
+    At,
+    Case,
+    DryRun,
+    Json,
+    Officer,
+    PhraseFile,
+    Yes,
+    case_meant,
+    confirm,
+    officer_of,
+    opened,
+)
 from e2s.cli.report import document, say, table
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.crypto.ports import Signer
@@ -107,7 +119,7 @@ def evidence(  # noqa: PLR0913, PLR0917 - each is an option of the command
             scan=wire.b64u(hashlib.sha256(files.read(scan)).digest()) if scan else "",
         )
         number.wipe()
-        said = acts.evidence_document(ra.office, signer.certificate.name, case, found)
+        said = acts.evidence_document(ra.office, signer.certificate.name, case_meant(ra.office, case), found)
         _take(ra.office, said, signer, as_json=as_json)
 
 
@@ -126,7 +138,9 @@ def name(
 ) -> None:
     """Give the holder a name that means nobody else, for ever."""
     with opened(home) as ra, officer_of(officer, phrase_file) as signer:
-        said = acts.name_document(ra.office, signer.certificate.name, case, label, same=same)
+        said = acts.name_document(
+            ra.office, signer.certificate.name, case_meant(ra.office, case), label, same=same
+        )
         _take(ra.office, said, signer, as_json=as_json)
 
 
@@ -142,9 +156,9 @@ def refuse(
 ) -> None:
     """Refuse an application; a name that it was given stays given."""
     with opened(home) as ra, officer_of(officer, phrase_file) as signer:
-        said = acts.refuse_document(ra.office, signer.certificate.name, case, why)
+        said = acts.refuse_document(ra.office, signer.certificate.name, case_meant(ra.office, case), why)
         if dry_run:
-            _say_case(shown_case(ra.office, case), as_json=as_json)
+            _say_case(shown_case(ra.office, case_meant(ra.office, case)), as_json=as_json)
             return
         confirm(f"Refuse {case}?", yes=yes)
         _take(ra.office, said, signer, as_json=as_json)
@@ -165,11 +179,13 @@ def deliver(
 ) -> None:
     """Write the certificate of a case to a file, and record that the holder has it."""
     with opened(home) as ra, officer_of(officer, phrase_file) as signer:
-        certificate = certificate_of(ra.office, case)
+        certificate = certificate_of(ra.office, case_meant(ra.office, case))
         replace_file(
             out, certificate.pem + b"".join(one.pem for one in _chain(ra.office, certificate)), 0o644
         )
-        said = acts.deliver_document(ra.office, signer.certificate.name, case, certificate.id, how)
+        said = acts.deliver_document(
+            ra.office, signer.certificate.name, case_meant(ra.office, case), certificate.id, how
+        )
         _take(ra.office, said, signer, as_json=as_json)
 
 
@@ -188,16 +204,15 @@ def cases(
     if as_json:
         document(found)
         return
-    rows = [
-        (one["case"], one["state"], one["profile"], one["name"], one["serial"], one["rule"]) for one in found
-    ]
-    table(("case", "state", "profile", "name", "serial", "rule"), rows)
+    members = ("case", "state", "profile", "name", "rule")
+    rows = [(str(one["number"]), *(one[member] for member in members)) for one in found]
+    table(("no", *members), rows)
 
 
 def show(case: Case, home: At = Path(), as_json: Json = False) -> None:
     """Show a case: what was seen, who approved it, its certificate."""
     with opened(home) as ra:
-        _say_case(shown_case(ra.office, case), as_json=as_json)
+        _say_case(shown_case(ra.office, case_meant(ra.office, case)), as_json=as_json)
 
 
 def _take(office: Office, said: dict[str, Any], signer: Signer, *, as_json: bool) -> None:

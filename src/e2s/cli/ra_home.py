@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,7 @@ PhraseFile = Annotated[
     Path | None,
     typer.Option("--phrase-file", metavar="FILE", help="Holds your pass phrase; else it is asked for."),
 ]
-Case = Annotated[str, typer.Argument(metavar="CASE", help="The case, as e2s ra cases shows it.")]
+Case = Annotated[str, typer.Argument(metavar="CASE", help="The case, or its number (e2s ra cases).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")]
@@ -74,6 +74,17 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Exit(1)
 
 
+def case_meant(office: Office, which: str) -> str:
+    """The case meant by its name or number; raises :class:`Refusal` ``no-such-case``."""
+    if not which.isdecimal() or len(which) > 9:
+        return which
+    with office.database.reading() as connection:
+        row = store.case_numbered(connection, int(which))
+    if row is None:
+        raise Refusal("no-such-case", "there is no such case", case=which)
+    return str(row.id)
+
+
 def certificate_meant(office: Office, which: str) -> tuple[int, str]:
     """The serial meant by a case, a serial or a certificate's file, and its holder's name.
 
@@ -81,17 +92,23 @@ def certificate_meant(office: Office, which: str) -> tuple[int, str]:
     """
     with office.database.reading() as connection:
         if _CASE.fullmatch(which):
-            row = store.case(connection, which)
-            if row is None:
-                raise Refusal("no-such-case", "there is no such case", case=which)
-            if row.serial is None:
-                raise Refusal("not-certified", "this case has no certificate", case=which, state=row.state)
-            return int(row.serial, 16), row.name
+            return _of_case(store.case(connection, which), which)
+        if which.isdecimal() and len(which) < 8:
+            row = store.case_numbered(connection, int(which))
+            return _of_case(row, which)
         if _SERIAL.fullmatch(which) and not Path(which).exists():
             row = store.case_of_serial(connection, which)
             return int(which, 16), row.name if row is not None else ""
     found: Certificate = files.certificates(Path(which))[0]
     return found.serial, found.name or found.subject
+
+
+def _of_case(row: Any, which: str) -> tuple[int, str]:
+    if row is None:
+        raise Refusal("no-such-case", "there is no such case", case=which)
+    if row.serial is None:
+        raise Refusal("not-certified", "this case has no certificate", case=which, state=row.state)
+    return int(row.serial, 16), row.name
 
 
 def edges() -> Edges:

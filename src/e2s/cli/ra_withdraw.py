@@ -19,6 +19,7 @@ from e2s.cli.ra_home import (
     Json,
     PhraseFile,
     Yes,
+    case_meant,
     certificate_meant,
     confirm,
     officer_of,
@@ -102,6 +103,7 @@ def withdraw(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if officer is None:
         raise Misuse("what-for", "a case is withdrawn by an officer: --officer DIR")
     with opened(home) as ra, officer_of(officer, phrase_file) as signer:
+        which = case_meant(ra.office, which)
         said = acts.withdraw_document(ra.office, signer.certificate.name, which, why)
         if not dry_run:
             confirm(f"Withdraw {which}?", yes=yes)

@@ -139,8 +139,7 @@ def _open(office: Office, connection: sa.Connection, word: Word, at: datetime) -
     wanted = office.profile(said["profile"])
     office.check_party(naming.check_label(said["party"], "party's name"))
     naming.check_title(said["title"])
-    if said["protection"] not in office.policy.protections:
-        office.policy.confidence([("", "")], said["protection"])
+    office.policy.kept(said["protection"])
     for name in said["further"]:
         naming.further_key(name, said["party"], office.community)
     spki = hashlib.sha256(spki_of(read_request(request))).digest()

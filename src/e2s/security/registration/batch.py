@@ -248,7 +248,7 @@ def _register(office: Office, chunk: Sequence[Applicant], signer: Signer, batch:
     now = office.now()
     with office.database.transaction() as connection:
         register_ = store.Register(connection)
-        known = store.batch_lines(connection, batch)
+        known = store.batch_lines(connection, batch, chunk[0].line)
         for applicant in chunk:
             if applicant.line in known:
                 tally.count(Judged(line=applicant.line, result="done"))

@@ -56,6 +56,14 @@ class Policy:
             raise Refusal("evidence-seen", f"the policy takes a {name} that was seen as: {known}", seen=seen)
         return found
 
+    def kept(self, protection: str) -> str:
+        """The level that a key kept so allows at most; raises :class:`Refusal` ``protection``."""
+        found = self.protections.get(protection)
+        if found is None:
+            known = " ".join(sorted(self.protections))
+            raise Refusal("protection", f"the policy knows keys kept so: {known}", protection=protection)
+        return found
+
     def confidence(self, evidence: Iterable[tuple[str, str]], protection: str, wanted: str = "") -> str:
         """The level that follows from (kind, seen) pairs and the key's protection, or the lower one wanted.
 
@@ -64,11 +72,7 @@ class Policy:
         proven = [self.level(kind, seen) for kind, seen in evidence]
         if not proven:
             raise Refusal("no-evidence", "nothing was seen that identifies the holder")
-        kept = self.protections.get(protection)
-        if kept is None:
-            known = " ".join(sorted(self.protections))
-            raise Refusal("protection", f"the policy knows keys kept so: {known}", protection=protection)
-        most = min(max(map(LEVELS.index, proven)), LEVELS.index(kept))
+        most = min(max(map(LEVELS.index, proven)), LEVELS.index(self.kept(protection)))
         if not wanted:
             return LEVELS[most]
         if wanted not in LEVELS or LEVELS.index(wanted) > most:

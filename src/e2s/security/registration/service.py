@@ -103,6 +103,7 @@ def summary(row: sa.Row[Any]) -> Document:
     """One case on a line."""
     return {
         "case": row.id,
+        "number": row.n,
         "state": row.state,
         "profile": row.profile,
         "name": row.name,

@@ -57,6 +57,7 @@ CASE = sa.Table(
     sa.Column("message", _Text, nullable=False, default=""),
     sa.Index("case_state", "state", "n"),
     sa.Index("case_batch", "batch", "line"),
+    sa.Index("case_batch_state", "batch", "state", "line"),
     sa.Index("case_name", "name"),
 )
 EVIDENCE = sa.Table(
@@ -130,6 +131,7 @@ OUTBOX = Outbox(outbox_table(TABLES))
 
 _SETTING = Prepared(sa.select(SETTING.c.value).where(SETTING.c.name == given("which")))
 _CASE = Prepared(sa.select(CASE).where(CASE.c.id == given("which")))
+_CASE_N = Prepared(sa.select(CASE).where(CASE.c.n == given("which")))
 _LIVE_KEY = Prepared(
     sa.select(CASE.c.id)
     .where(CASE.c.spki == given("key"), CASE.c.state.not_in(("refused", "withdrawn")))
@@ -170,7 +172,9 @@ _BATCH_NAMED = Prepared(
     .order_by(CASE.c.line)
     .limit(given("most"))
 )
-_BATCH_LINES = Prepared(sa.select(CASE.c.line).where(CASE.c.batch == given("which")))
+_BATCH_LINES = Prepared(
+    sa.select(CASE.c.line).where(CASE.c.batch == given("which"), CASE.c.line >= given("first"))
+)
 _WORD = Prepared(sa.select(WORD.c.id).where(WORD.c.id == given("which")))
 _WITHDRAWAL = Prepared(sa.select(WITHDRAWAL).where(WITHDRAWAL.c.digest == given("which")))
 _WITHDRAWALS = Prepared(
@@ -210,6 +214,11 @@ def case(connection: sa.Connection, ident: str) -> sa.Row[Any] | None:
     return _CASE.row(connection, which=ident)
 
 
+def case_numbered(connection: sa.Connection, n: int) -> sa.Row[Any] | None:
+    """The case of this number in the register."""
+    return _CASE_N.row(connection, which=n)
+
+
 def change_case(connection: sa.Connection, n: int, **values: object) -> None:
     """Set what changed."""
     prepared.change(connection, CASE, {"n": n}, values)
@@ -245,9 +254,9 @@ def counts(connection: sa.Connection, batch: str = "") -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(chosen)}
 
 
-def batch_lines(connection: sa.Connection, batch: str) -> set[int]:
-    """The lines of a batch that are cases already."""
-    return set(_BATCH_LINES.column(connection, which=batch))
+def batch_lines(connection: sa.Connection, batch: str, first: int = 0) -> set[int]:
+    """The lines of a batch, from ``first``, that are cases already."""
+    return set(_BATCH_LINES.column(connection, which=batch, first=first))
 
 
 def batch_cases(connection: sa.Connection, batch: str) -> Iterator[sa.Row[Any]]:
