@@ -144,8 +144,9 @@ class Rolling:
                     signed = _signed(office, signer, before)
                 with office.database.transaction() as connection:
                     # in this order: nothing may be looked for behind what is not committed
-                    members, name = _intend(office, connection, wanted, at)
-                    group = _Group(name=name, at=at, members=members)
+                    if len(group.members) < len(wanted):
+                        members, name = _intend(office, connection, wanted, at)
+                        group = _Group(name=name, at=at, members=members)
                     if before is not None and pending:
                         _record(office, connection, before, signed)
                     void_abandoned(office, connection)
@@ -161,7 +162,7 @@ class Rolling:
 def _wanted(office: Office, order: Order, proven: Proven) -> Wanted | E2SError:
     """The order's wish, where its profile and names are good."""
     try:
-        chosen = profile(order.profile)
+        chosen = profile(order.profile, office.profiles)
         check_wish(office, chosen, order.names)
         wish = Wish(
             profile=chosen,
