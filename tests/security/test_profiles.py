@@ -16,7 +16,18 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
+from e2s.security.keys.container import Cost
+from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import lint
+from e2s.security.pki.ceremony import (
+    RECORD,
+    Setting,
+    found_authority,
+    found_root,
+    officer_rights,
+    open_authority,
+    read_record,
+)
 from e2s.security.pki.certify import Wish, certify, certify_root
 from e2s.security.pki.names import (
     MAX_ATTRIBUTE,
@@ -41,9 +52,10 @@ from e2s.security.pki.profiles import (
 from e2s.security.status.lists import revocation_list
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verifier import Verifier
-from tests.worlds.pki import START
+from tests.worlds.pki import START, SetClock
 from tests.worlds.profiles import ORIGIN, OURS, PLACES, THEIRS, authority, key, root, sample
 
+WORDS = Phrase("words")
 LOW, SUBSTANTIAL, HIGH = (oids.CONFIDENCE[level] for level in ("low", "substantial", "high"))
 ALPHA = "urn:e2s:market:alpha"
 
@@ -549,3 +561,51 @@ def test_a_path_that_mixes_kinds_and_its_two_keys():
             one, [ca.certificate], [lists[0], gone], at=START, purpose=purpose, name=None
         )
         assert verdict.rule == "revoked"
+
+
+# A CA's own
+
+
+def test_profiles_in_a_cas_folder(tmp_path):
+    """What stands in the folder is certified by the CA that is named there, and by no other."""
+    officer = "urn:e2s:market:ca:officer"
+    rights = officer_rights(officer, ("root", "operating-ca"))
+    setting = Setting(clock=SetClock(), random=secrets.token_bytes, cost=Cost(memory_kib=8, passes=1))
+    above = found_root(tmp_path / "root", WORDS, community="market", rights=rights, setting=setting)
+    folder = tmp_path / "ca"
+    folder.mkdir()
+    own = folder / "profiles.toml"
+    own.write_text(ROW + 'issued_by = ["operating-ca"]\n')
+    authoriser = read_record((tmp_path / "root" / RECORD).read_bytes(), above.certificate)
+    ca = found_authority(
+        above,
+        folder,
+        WORDS,
+        kind="operating-ca",
+        name="urn:e2s:market:ca",
+        component="operating-ca",
+        officer=officer,
+        authoriser=authoriser,
+        setting=setting,
+    )
+    above.close()
+    key_and_name = (key("p256-sha256").public_key(), (f"{ALPHA}:lab",))
+    one = ca.issue("laboratory", *key_and_name, officer=officer)
+    assert one.not_after - START == timedelta(days=30)
+    assert lint.certificate(one.der, load_profiles(own)["laboratory"]) == ()
+    ca.close()
+    own.unlink()
+    ca = open_authority(
+        folder, WORDS, kind="operating-ca", component="operating-ca", authoriser=authoriser, setting=setting
+    )
+    with pytest.raises(Misuse, match="no-such-profile"):
+        ca.issue("laboratory", *key_and_name, officer=officer)
+    ca.close()
+
+
+def test_who_issues_may_be_said_by_the_issued():
+    whole = read_profiles((CA_ROW + ROW + 'issued_by = ["own-ca"]').encode())
+    assert whole["own-ca"].issues == {"laboratory"}
+    for issuer in ("nobody", "laboratory"):
+        with pytest.raises(Misuse, match=f"is issued by {issuer}, and there is no such CA"):
+            read_profiles((ROW + f'issued_by = ["{issuer}"]').encode(), PROFILES)

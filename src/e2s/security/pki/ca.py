@@ -7,7 +7,7 @@ it exists anywhere, it is good for nothing.  The root works the same way, in its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -29,7 +29,7 @@ from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Prove, Rights
 from e2s.security.pki.orders import Order
 from e2s.security.pki.places import NOWHERE, Places
 from e2s.security.pki.possession import prove_here
-from e2s.security.pki.profiles import NO_LIMITS, Limits
+from e2s.security.pki.profiles import NO_LIMITS, PROFILES, Limits, Profile
 
 __all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
 
@@ -40,7 +40,7 @@ MOST_CHANGES = 1000
 class Authority(Office):
     """One CA: a key behind a signer, a register, and the rights of its officers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as Office
         self,
         signer: Signer,
         database: Database,
@@ -53,6 +53,7 @@ class Authority(Office):
         places: Places = NOWHERE,
         lifetimes: Lifetimes | None = None,
         prove: Prove = prove_here,
+        profiles: Mapping[str, Profile] = PROFILES,
     ) -> None:
         """As :class:`Office`; what the last process could not finish is voided."""
         super().__init__(
@@ -66,6 +67,7 @@ class Authority(Office):
             places=places,
             lifetimes=lifetimes,
             prove=prove,
+            profiles=profiles,
         )
         with self.database.transaction() as connection:
             issuing.void(self, connection)

@@ -40,7 +40,7 @@ from e2s.security.pki.folder import (
 )
 from e2s.security.pki.names import distinguished
 from e2s.security.pki.place_file import read_places
-from e2s.security.pki.profiles import profile
+from e2s.security.pki.profiles import profile, profiles_in
 from e2s.security.pki.root import PLAIN, ROOT_NAME, Occasion, Root, certified, put_record
 from e2s.security.pki.standalone import is_founded
 
@@ -276,6 +276,7 @@ def _opened(
         random=setting.random,
         authoriser=authoriser,
         places=read_places(folder),
+        profiles=profiles_in(folder),
     )
 
 

@@ -20,7 +20,7 @@ from e2s.crypto.ports import Signer
 from e2s.security.pki import store
 from e2s.security.pki.places import NOWHERE, Places
 from e2s.security.pki.possession import Proven, prove_here
-from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, profile
+from e2s.security.pki.profiles import CRL_LIFETIME, PROFILES, ROOT_CRL_LIFETIME, Profile, profile
 from e2s.security.status.lists import shard_of
 
 #: Reads requests: for each its key, or why it proves nothing.
@@ -55,7 +55,7 @@ _ROOT = Lifetimes(complete=ROOT_CRL_LIFETIME, delta=ROOT_CRL_LIFETIME)
 class Office:
     """One CA: a key behind a signer, a register, and the rights of its officers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a CA is what all of these are
         self,
         signer: Signer,
         database: Database,
@@ -68,13 +68,16 @@ class Office:
         places: Places = NOWHERE,
         lifetimes: Lifetimes | None = None,
         prove: Prove = prove_here,
+        profiles: Mapping[str, Profile] = PROFILES,
     ) -> None:
         """``database`` has :data:`store.TABLES`; ``kind`` is the CA's own profile (``root``...).
 
-        ``places`` is what its certificates say of its lists and answers; ``prove`` reads the requests of a
-        group: a :class:`~e2s.security.pki.proving.Prover`, where many come.
+        ``profiles`` are those by which it certifies, its own among them; ``places`` is what its certificates
+        say of its lists and answers; ``prove`` reads the requests of a group: a
+        :class:`~e2s.security.pki.proving.Prover`, where many come.
         """
-        self.profile = profile(kind)
+        self.profile = profile(kind, profiles)
+        self.profiles = profiles
         if not self.profile.is_ca:
             raise Misuse("not-a-ca", "this profile certifies nobody", profile=kind)
         if places.shards < 1 or (not places.base and (places.deltas or places.shards != 1)):

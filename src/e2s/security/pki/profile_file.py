@@ -8,6 +8,7 @@
     days = 365
     ekus = ["email", "2.25.281298361983712983719283712983701"]
     confidence = "high"
+    issued_by = ["operating-ca"]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -52,6 +54,8 @@ EKUS: Final[Mapping[str, str]] = MappingProxyType(
 POLICIES: Final[Mapping[str, str]] = MappingProxyType({**oids.CONFIDENCE, "any": oids.ANY_POLICY})
 _SUITES: Final = {*SIGNATURES, *OLD_SIGNATURES, *SEALINGS}
 _NEEDED: Final = {"name", "use", "days"}
+#: The member that adds a profile to what CAs issue, so that their own rows need not be repeated.
+_ISSUED_BY: Final = "issued_by"
 
 
 def read_profiles(octets: bytes, beside: Mapping[str, Profile] | None = None) -> Mapping[str, Profile]:
@@ -69,19 +73,27 @@ def read_profiles(octets: bytes, beside: Mapping[str, Profile] | None = None) ->
     if data.keys() != {"profile"} or not isinstance(rows, list) or not 0 < len(rows) <= _MAX_PROFILES:
         raise Misuse("bad-profile", f"the file holds 1 to {_MAX_PROFILES} [[profile]] tables, nothing else")
     found: dict[str, Profile] = {}
+    issuers: dict[str, list[str]] = {}
     for number, row in enumerate(rows, 1):
-        made = _profile(f"profile {number}", row)
+        made, named = _profile(f"profile {number}", row)
         if made.name in found:
             raise _bad(made.name, "stands twice in the file")
         found[made.name] = made
+        issuers[made.name] = named
     whole = {**(beside or {}), **found}
     for one in found.values():
         for name in sorted(one.issues - whole.keys()):
             raise _bad(one.name, f"issues {name}, and there is no such profile")
+    for name, named in issuers.items():
+        for issuer in named:
+            if issuer not in whole or not whole[issuer].is_ca:
+                raise _bad(name, f"is issued by {issuer[:64]}, and there is no such CA")
+            whole[issuer] = replace(whole[issuer], issues=whole[issuer].issues | {name})
     return MappingProxyType(whole)
 
 
-def _profile(place: str, row: object) -> Profile:
+def _profile(place: str, row: object) -> tuple[Profile, list[str]]:
+    """The profile of a row, and the names of CAs that issue it beside those whose rows say so."""
     if not isinstance(row, dict):
         raise _bad(place, "is a table")
     name = row.get("name")
@@ -89,18 +101,19 @@ def _profile(place: str, row: object) -> Profile:
         raise _bad(place, "has a name of small letters, digits and hyphens")
     for member in sorted(_NEEDED - row.keys()):
         raise _bad(name, f"lacks the member {member}")
-    for member in sorted(row.keys() - _MEMBERS.keys()):
+    for member in sorted(row.keys() - _MEMBERS.keys() - {_ISSUED_BY}):
         raise _bad(name, f"has a member that is not known: {member[:64]}")
     values: dict[str, Any] = {}
     for member, value in row.items():
-        target, read = _MEMBERS[member]
+        target, read = _MEMBERS.get(member, (member, _texts))
         try:
             values[target] = read(value)
         except (ValueError, E2SError) as error:
             said = error.message if isinstance(error, E2SError) else str(error)
             raise _bad(name, f"{member}: {said}") from error
+    issuers = values.pop(_ISSUED_BY, [])
     try:
-        return Profile(**values)
+        return Profile(**values), issuers
     except Misuse as error:
         raise _bad(name, error.message) from error
 

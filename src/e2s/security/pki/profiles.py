@@ -26,12 +26,15 @@ __all__ = [
     "Use",
     "load_profiles",
     "profile",
+    "profiles_in",
     "read_profiles",
 ]
 
 #: A CRL is good for a day; the root's, signed when its key is out of the safe, for half a year.
 CRL_LIFETIME = timedelta(hours=24)
 ROOT_CRL_LIFETIME = timedelta(days=183)
+#: Where a CA's folder has profiles of its own.
+FILE: Final = "profiles.toml"
 
 #: Every profile that comes with E2S, by name.
 PROFILES: Final[Mapping[str, Profile]] = read_profiles(Path(__file__).with_name("profiles.toml").read_bytes())
@@ -45,6 +48,12 @@ def profile(name: str, profiles: Mapping[str, Profile] = PROFILES) -> Profile:
         raise Misuse(
             "no-such-profile", "there is no certificate profile of this name", profile=name
         ) from None
+
+
+def profiles_in(folder: Path) -> Mapping[str, Profile]:
+    """The profiles of a CA: those of ``profiles.toml`` in its folder, if there is one, beside E2S's own."""
+    path = folder / FILE
+    return load_profiles(path) if path.exists() else PROFILES
 
 
 def load_profiles(path: Path) -> Mapping[str, Profile]:

@@ -34,7 +34,7 @@ from e2s.security.pki.approvals import (
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.orders import Order
 from e2s.security.pki.possession import MAX_REQUEST_BYTES, Proven
-from e2s.security.pki.profiles import profile
+from e2s.security.pki.profiles import Profile, profile
 from e2s.security.status.lists import reason_flag
 
 ISSUE: Final = "/issue"
@@ -107,7 +107,7 @@ class _Service:
             now = authority.clock.now()
             orders: dict[bytes, Order] = {}
             for key in wanted:
-                order = _order(approval, key, requests[key], now)
+                order = _order(approval, key, requests[key], now, authority.profiles)
                 if isinstance(order, Refusal):
                     made[key] = order
                 else:
@@ -212,7 +212,9 @@ def _matched(approval: Approval, proofs: Sequence[Proven | Refusal]) -> dict[byt
     return matched
 
 
-def _order(approval: Approval, digest: bytes, key: PublicKey, now: datetime) -> Order | Refusal:
+def _order(
+    approval: Approval, digest: bytes, key: PublicKey, now: datetime, profiles: Mapping[str, Profile]
+) -> Order | Refusal:
     """What the approval says of a key, as an order."""
     said = approval.orders[digest]
     subject = None
@@ -223,7 +225,7 @@ def _order(approval: Approval, digest: bytes, key: PublicKey, now: datetime) -> 
             return Refusal("bad-subject", "a subject is written as RFC 4514 does")
     not_after = parse_instant(said["notAfter"]) if "notAfter" in said else None
     try:
-        latest = now + profile(said["profile"]).lifetime
+        latest = now + profile(said["profile"], profiles).lifetime
     except Misuse as misuse:
         return Refusal(misuse.rule, misuse.message)
     if not_after is not None and not now < not_after <= latest:

@@ -27,6 +27,7 @@ from e2s.security.pki.folder import (
 )
 from e2s.security.pki.place_file import read_places
 from e2s.security.pki.places import Places
+from e2s.security.pki.profiles import profiles_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +126,7 @@ def open_ca(seen: Look, secret: Phrase, *, setting: Setting) -> Authority:
         random=setting.random,
         authoriser=seen.chain.authoriser(),
         places=seen.places,
+        profiles=profiles_in(seen.folder),
     )
 
 
