@@ -253,3 +253,20 @@ def test_forged_list_does_not_replace_a_good_one(fetching, pki, clock):
     stranger = make_pki()
     fetching.repository.publish_crl(pki.operating, stranger.crls(clock.now())[1])
     assert fetching.rule(signer) == ""
+
+
+def test_a_ca_whose_clock_was_set_back_is_heard(fetching, pki, clock):
+    """What was revoked while the clock was ahead, or after it was set right, is told by a higher number."""
+    signer = pki.signer("merchant", MERCHANT)
+    assert fetching.rule(signer) == ""
+    before = pki.crls(clock.now() + timedelta(minutes=1))
+    fetching.repository.publish_crl(pki.operating, before[1])
+    clock.forward(seconds=2)
+    assert fetching.rule(signer) == ""
+    pki.revoke(signer.certificate, clock.now())
+    fetching.publish()
+    clock.forward(seconds=2)
+    assert fetching.rule(signer) == "revoked"
+    fetching.repository.publish_crl(pki.operating, before[1])
+    clock.forward(seconds=10)
+    assert fetching.rule(signer) == "revoked"

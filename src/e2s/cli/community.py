@@ -99,7 +99,7 @@ def status(file: Path = File, as_json: bool = Json) -> None:
         document([asdict(state) for state in found])
     else:
         rows = [(s.name, s.party, s.kind, s.origin, str(s.pid or "-"), s.state) for s in found]
-        table(("component", "party", "kind", "address", "process", "state"), rows)
+        table(("component", "party", "kind", "address", "pid", "state"), rows)
     if any(state.state != "ready" for state in found):
         raise typer.Exit(1)
 

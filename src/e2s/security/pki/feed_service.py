@@ -73,7 +73,7 @@ class FeedClient:
         answer = self._link.ask(CHANGES, wire.encode({"after": after, "most": most}))
         try:
             return [_change(row) for row in wire.decode(answer, _MAX_ANSWER)["changes"]]
-        except (Misuse, KeyError, TypeError, ValueError) as error:
+        except (Misuse, KeyError, TypeError, ValueError, AttributeError) as error:
             raise _bad() from error
 
     def lists(self, known: Iterable[tuple[int | None, bool, int]]) -> list[Listed]:
@@ -85,7 +85,7 @@ class FeedClient:
             if type(labels) is not list or len(labels) > _MAX_LISTS:
                 raise _bad()
             wanted = [(label, *_read_label(label)) for label in labels]
-        except (Misuse, KeyError, TypeError, ValueError) as error:
+        except (Misuse, KeyError, TypeError, ValueError, AttributeError) as error:
             raise _bad() from error
         return [
             Listed(shard, delta, number, self._whole(label, size))

@@ -10,6 +10,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.fetching import crl_path
+from e2s.security.verification.followed import older
 
 #: Part of the list (None: of all), whether it changes another, and the list's number.
 Label: TypeAlias = tuple[int | None, bool, int]
@@ -80,6 +81,6 @@ class PublishedLists:
             held = CrlIndex.read(standing)
         except Refusal:
             return True
-        if held.later_than(found):
+        if older(found, held):
             raise Refusal("old-crl", "an older list does not take a newer one's place", number=one.number)
         return True

@@ -18,6 +18,18 @@ from e2s.security.verification.crls import CrlIndex
 SOON: Final = timedelta(seconds=1)
 SLOWEST: Final = timedelta(seconds=10)
 _MAX_DOUBLINGS: Final = 8
+#: RFC 9110, 13.1: what a server says of a file, and how it is asked whether it is another one now.
+_VALIDATORS: Final = (("etag", "if-none-match"), ("last-modified", "if-modified-since"))
+
+
+def older(found: CrlIndex, held: CrlIndex) -> bool:
+    """Whether ``found`` was made before ``held`` of the same issuer and scope: by number (RFC 5280, 5.2.3).
+
+    The issuer's clock may have been set back in between.  Only without a number the instants decide.
+    """
+    if min(found.number, held.number) < 0 or found.number == held.number:
+        return found.this_update < held.this_update
+    return found.number < held.number
 
 
 class FollowedList:
@@ -34,7 +46,8 @@ class FollowedList:
         self.confirmed: datetime | None = None
         #: Where what changes this list is followed: then this one is asked for more rarely.
         self.changed_by: FollowedList | None = None
-        self._tag = ""
+        #: What the repository said by which it knows what it gave: tag, date.
+        self._validators: dict[str, str] = {}
         self._asked: datetime | None = None
         self._failures = 0
 
@@ -49,12 +62,14 @@ class FollowedList:
     def fetch(self, exchange: Exchange, now: datetime) -> None:
         """Ask the repository; raises :class:`~e2s.base.errors.E2SError` where it gave nothing usable."""
         self._asked = now
-        headers = {"if-none-match": self._tag} if self._tag and self.held is not None else {}
+        headers = self._validators if self.held is not None else {}
         try:
             response = exchange.send(self.origin, Request("GET", self.path, headers=headers))
             if response.status != 304 or self.held is None:
                 self.held = self._newer(expect(response, what="CRL"))
-                self._tag = response.headers.get("etag", "")
+                self._validators = {
+                    asked: response.headers[said] for said, asked in _VALIDATORS if said in response.headers
+                }
         except E2SError:
             self._failures += 1
             raise
@@ -73,7 +88,7 @@ class FollowedList:
             raise Refusal("bad-crl", "the list is not signed by the issuer whose it should be")
         if (found.base is not None) != self.delta:
             raise Refusal("bad-crl", "a complete list and what changes one are not at one place")
-        if self.held is not None and self.held.later_than(found):
+        if self.held is not None and older(found, self.held):
             raise Refusal("old-crl", "an older list does not take a newer one's place")
         return found
 
