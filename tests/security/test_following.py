@@ -20,7 +20,7 @@ from e2s.base.outbox import Outbox
 from e2s.base.rights import TableAuthoriser
 from e2s.network.sessions.client import HttpExchange
 from e2s.network.sessions.link import Link, LinkDoor
-from e2s.network.sessions.local import LocalExchange, drop_answer
+from e2s.network.sessions.local import LocalExchange, drop_answer, to
 from e2s.security.keys.generation import generate
 from e2s.security.pki import store as register
 from e2s.security.pki.ca import RIGHTS, Authority
@@ -227,7 +227,7 @@ def test_an_older_list_or_another_cas_does_not_replace_what_stands(pair):
 def test_a_lost_answer_is_asked_for_again(pair):
     pair.issue()
     for path in ("/lists", "/list", "/changes"):
-        lost = drop_answer(lambda _origin, request, path=path: request.path == path)
+        lost = drop_answer(to(path))
         pair.exchange.faults.append(lost)
         pair.following.tick()
         pair.exchange.faults.remove(lost)

@@ -8,9 +8,10 @@ from typing import Final
 from e2s.base import wire
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.wire import Document, b64u, unb64u
-from e2s.network.sessions.link import Door, Link
+from e2s.network.sessions.link import Door
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.feed import Change, Kind, Listed
+from e2s.security.pki.service import Asked
 
 CHANGES: Final = "/changes"
 LISTS: Final = "/lists"
@@ -61,7 +62,7 @@ def feed_doors(authority: Authority) -> Mapping[str, Door]:
 class FeedClient:
     """The other end: what a repository or responder of the same party asks its CA."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Asked) -> None:
         """``link`` to the CA's component."""
         self._link = link
 

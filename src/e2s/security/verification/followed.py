@@ -96,7 +96,7 @@ class FollowedList:
         if not self._failures:
             return every
         first = SOON if self.held is None else every
-        return min(first * 2 ** min(self._failures - 1, _MAX_DOUBLINGS), max(SLOWEST, every))
+        return min(first * (1 << min(self._failures - 1, _MAX_DOUBLINGS)), max(SLOWEST, every))
 
     def _spared(self, now: datetime) -> bool:
         """Whether what changes this list tells all that a new one would, for the first half of its time."""
