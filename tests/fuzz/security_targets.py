@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
@@ -18,9 +19,12 @@ from cryptography.x509 import ocsp
 from e2s.base import wire
 from e2s.base.errors import E2SError
 from e2s.base.events import Event
+from e2s.base.instants import format_instant
 from e2s.crypto import der, oids
 from e2s.crypto.acts import read_parcel, write_parcel
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.cms.signing import sign
+from e2s.crypto.keys import KeySigner
 from e2s.network.sessions import calls, login, pages, presence, records
 from e2s.network.sessions.client import Origin
 from e2s.network.sessions.keys import SessionKeys
@@ -30,7 +34,7 @@ from e2s.security.keys.container import Cost
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import ceremony, lint
+from e2s.security.pki import approvals, ceremony, lint
 from e2s.security.pki.certify import read_request, request
 from e2s.security.pki.profiles import PROFILES, read_profiles
 from e2s.security.verification import signatures
@@ -179,6 +183,48 @@ def _request_seeds() -> Iterator[bytes]:
         for suite in ("p256-sha256", "p384-sha384"):
             key = pki().issue("merchant", "urn:e2s:market:k", suite=suite)[2]
             yield request(key, ("urn:e2s:market:volt", "https://volt.example:443"))
+
+
+def _word(octets: bytes) -> None:
+    """What an officer signed, altered by nobody but her."""
+    given = sign(octets, oids.DATA, _officer(), START)
+    read = approvals.read_withdrawal if b"e2s/1/withdrawal" in octets else approvals.read_approval
+    read(given)
+
+
+@cache
+def _officer() -> KeySigner:
+    with the_same("officer"):
+        return pki().signer("officer", "urn:e2s:market:ca:olga")
+
+
+@cache
+def _words() -> tuple[bytes, ...]:
+    day, officer = format_instant(START + timedelta(days=1)), _officer().certificate.name
+    order = {
+        "case": "c-1",
+        "profile": "buyer",
+        "names": ["urn:e2s:market:alpha:ada"],
+        "spki": wire.b64u(bytes(32)),
+        "confidence": "",
+        "evidence": [wire.b64u(bytes(32))],
+    }
+    said = {"community": "market", "ca": "ca", "officer": officer, "at": format_instant(START), "until": day}
+    registration = wire.encode({"type": "e2s/1/registration", "case": "c", "orders": [order], **said})
+    inner = sign(registration, oids.DATA, _officer(), START)
+    approval = {
+        "type": "e2s/1/registration-approval",
+        "of": wire.b64u(sha256(inner).digest()),
+        "registration": wire.b64u(inner),
+        "officer": officer,
+        "at": format_instant(START),
+    }
+    withdrawal = {"type": "e2s/1/withdrawal", "serial": "80", "act": "revoke", "reason": "superseded"}
+    return registration, wire.encode(approval), wire.encode({**withdrawal, "case": "", **said})
+
+
+def _signed_words() -> Iterator[bytes]:
+    return (sign(word, oids.DATA, _officer(), START) for word in _words()[:2])
 
 
 def _ocsp(octets: bytes) -> None:
@@ -438,6 +484,8 @@ TARGETS = (
     Target(name="certificate-lint", read=_linted, seeds=_lint_seeds, mutate=der_bent, most=4096),
     Target(name="certificate-profiles", read=read_profiles, seeds=_profile_seeds, most=4096),
     Target(name="certificate-request", read=read_request, seeds=_request_seeds, mutate=der_bent, most=4096),
+    Target(name="officers-word", read=_word, seeds=_words, mutate=document_bent),
+    Target(name="approval", read=approvals.read_approval, seeds=_signed_words, mutate=der_bent, most=8192),
     Target(
         name="ceremony",
         read=lambda octets: ceremony.read_record(octets, pki().root),
