@@ -25,7 +25,7 @@ from e2s.base.errors import E2SError, Misuse
 from e2s.crypto import der, oids
 from e2s.crypto.suites import OLD_SIGNATURES, SEALINGS, SIGNATURES
 from e2s.security.pki.names import subtree
-from e2s.security.pki.profiles import Profile, Use
+from e2s.security.pki.profile import Profile, Use
 
 MAX_FILE_BYTES: Final = 256 * 1024
 _MAX_PROFILES: Final = 200
@@ -101,11 +101,11 @@ def _profile(place: str, row: object) -> tuple[Profile, list[str]]:
         raise _bad(place, "has a name of small letters, digits and hyphens")
     for member in sorted(_NEEDED - row.keys()):
         raise _bad(name, f"lacks the member {member}")
-    for member in sorted(row.keys() - _MEMBERS.keys() - {_ISSUED_BY}):
+    for member in sorted(row.keys() - MEMBERS.keys() - {_ISSUED_BY}):
         raise _bad(name, f"has a member that is not known: {member[:64]}")
     values: dict[str, Any] = {}
     for member, value in row.items():
-        target, read = _MEMBERS.get(member, (member, _texts))
+        target, read = MEMBERS.get(member, (member, _texts))
         try:
             values[target] = read(value)
         except (ValueError, E2SError) as error:
@@ -215,8 +215,9 @@ def _issues(value: object) -> frozenset[str]:
     return frozenset(_texts(value))
 
 
-#: Members of a row, with the member of :class:`Profile` that each gives and how it is read.
-_MEMBERS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+#: Members of a row but the one that says who issues it: the member of :class:`Profile` that each gives, and how
+#: it is read.
+MEMBERS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "name": ("name", str),
     "use": ("use", _use),
     "days": ("lifetime", _lifetime),
