@@ -22,6 +22,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of, signing
 from e2s.crypto.openers import check_pair
 from e2s.crypto.private_info import key_of
+from e2s.crypto.sealed_info import opened
 from e2s.crypto.suites import (
     MAX_RSA_BITS,
     SignatureSuite,
@@ -36,6 +37,9 @@ _LIBRARY = "cryptography.hazmat.bindings."
 _MAX_EXPONENT_BITS = 64
 _RSA_BLOCK = re.compile(rb"-----BEGIN (?:RSA )?PRIVATE KEY-----([^-]*+)-----END", re.ASCII)
 _PLAIN_BLOCK = re.compile(rb"-----BEGIN PRIVATE KEY-----([^-]*+)-----END PRIVATE KEY-----", re.ASCII)
+_SEALED_BLOCK = re.compile(
+    rb"-----BEGIN ENCRYPTED PRIVATE KEY-----([^-]*+)-----END ENCRYPTED PRIVATE KEY-----", re.ASCII
+)
 _AFTER_HEADERS = re.compile(rb"\n[ \t]*\r?\n")
 
 
@@ -94,8 +98,8 @@ def spki_of(key: PublicKey) -> bytes:
 def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     """Read a PEM private key of any suite; raises :class:`Refusal` ``bad-key`` or ``suite-unknown``.
 
-    A seed may have the expanded key beside it, an Edwards key its public key and attributes, where the file
-    is not sealed (:mod:`e2s.crypto.private_info`).
+    A seed may have the expanded key beside it, an Edwards key its public key and attributes
+    (:mod:`e2s.crypto.private_info`).
     """
     if len(pem) > _MAX_KEY_BYTES:
         raise Refusal("bad-key", "the key file is larger than may be read", size=len(pem))
@@ -105,7 +109,10 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     except TypeError as error:
         raise Refusal("bad-key", "the key file needs a pass phrase, or has none and one was given") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise Refusal("bad-key", "the file is no PEM private key, or the pass phrase is wrong") from error
+        key = _own_sealed(pem, passphrase) if passphrase else None
+        if key is None:
+            wrong = "the file is no PEM private key, or the pass phrase is wrong"
+            raise Refusal("bad-key", wrong) from error
     if not kind_of(key.__class__):
         raise Refusal("suite-unknown", "no suite uses a key of this kind")
     known = cast(PrivateKey, key)
@@ -116,15 +123,32 @@ def read_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
 
 def _own(pem: bytes) -> Any:
     """The key where it is of a kind whose files are read here, in more forms than the library knows."""
-    block = _PLAIN_BLOCK.search(pem)
+    octets = _held(_PLAIN_BLOCK, pem)
+    return _key_of(octets) if octets else None
+
+
+def _own_sealed(pem: bytes, passphrase: bytes) -> Any:
+    """The same of a sealed file; None where it does not open."""
+    octets = _held(_SEALED_BLOCK, pem)
     try:
-        return (
-            key_of(base64.b64decode(block.group(1).translate(None, b"\r\n"), validate=True))
-            if block
-            else None
-        )
+        info = opened(octets, passphrase) if octets else None
+    except Refusal:
+        return None
+    return _key_of(info) if info else None
+
+
+def _held(block: re.Pattern[bytes], pem: bytes) -> bytes | None:
+    """What the PEM block holds; None where there is none, or no base64, which the library says."""
+    found = block.search(pem)
+    try:
+        return base64.b64decode(found.group(1).translate(None, b"\r\n"), validate=True) if found else None
     except ValueError:
-        return None  # no base64: the library says so
+        return None
+
+
+def _key_of(octets: bytes) -> Any:
+    try:
+        return key_of(octets)
     except Refusal as refusal:
         if refusal.rule == "bad-key":
             raise

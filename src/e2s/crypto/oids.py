@@ -176,3 +176,12 @@ DSA: Final = "1.2.840.10040.4.1"
 DSA_SHA1: Final = "1.2.840.10040.4.3"
 DSA_SHA224: Final = "2.16.840.1.101.3.4.3.1"
 DSA_SHA256: Final = "2.16.840.1.101.3.4.3.2"
+
+# Keys sealed under a pass phrase (RFC 8018, A.2 to A.4, B.1.2; RFC 7914, 7)
+PBKDF2: Final = "1.2.840.113549.1.5.12"
+PBES2: Final = "1.2.840.113549.1.5.13"
+SCRYPT: Final = "1.3.6.1.4.1.11591.4.11"
+HMAC_SHA1: Final = "1.2.840.113549.2.7"
+HMAC_SHA256: Final = "1.2.840.113549.2.9"
+HMAC_SHA384: Final = "1.2.840.113549.2.10"
+HMAC_SHA512: Final = "1.2.840.113549.2.11"
