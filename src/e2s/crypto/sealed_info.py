@@ -1,4 +1,4 @@
-"""A private key sealed under a pass phrase as others seal it: PBES2 with AES-CBC (RFC 5958, 3; RFC 8018, 6.2).
+"""A private key sealed under a pass phrase as others do: PBES2 with AES-CBC (RFC 5958, 3; RFC 8018, 6.2).
 
 The library opens such files itself; this is for keys in forms that it does not read once they are open.
 """
