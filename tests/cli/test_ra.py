@@ -32,7 +32,7 @@ class Office:
         try:
             main([*line.format(f=self.folder).split(), *more])
         except SystemExit as ended:
-            code = ended.code or 0
+            code = int(ended.code or 0)
         out, err = self.capsys.readouterr()
         assert code == status, out + err
         told = out if status == 0 or out else err
@@ -219,6 +219,7 @@ def test_a_batch_with_a_bad_row_is_not_begun_unless_that_is_meant(office):
 def test_the_process_serves_until_it_is_ended(office):
     command = [sys.executable, "-m", "e2s.cli.main", "ra", "serve", "--home", str(office.folder / "ra")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "registration serves ca\n"
         process.terminate()
         assert process.wait(20) == 0

@@ -17,6 +17,7 @@ from e2s.security.keys.software import SoftwarePse
 from e2s.security.pki.certify import request
 from e2s.security.registration import acts, approving, store, withdrawing
 from e2s.security.registration.evidence import Evidence
+from e2s.security.registration.naming import name_key
 from tests.worlds.whole import Whole
 
 REGISTRATION, OFFICERS = "authority-registration", ("authority-officer-1", "authority-officer-2")
@@ -133,7 +134,8 @@ def test_the_people_of_the_community_file_keep_their_names(whole, tools):
     with tools.office.database.reading() as connection:
         register = store.Register(connection)
         for party, person in people:
-            owner = register.owner(f"urn:{party}:{acts.naming.skeleton(person)}")
+            owner = register.owner(name_key(party, person))
+            assert owner is not None
             assert owner.name == f"urn:e2s:components-market:{party}:{person}"
 
 

@@ -14,7 +14,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.security.keys.generation import generate
 from e2s.security.pki.approvals import MAX_ORDERS
 from e2s.security.registration import acts, approving, cases, store, withdrawing
-from e2s.security.registration.documents import sign_document, write_orders
+from e2s.security.registration.documents import approval_document, sign_document, write_orders
 from tests.worlds.pki import make_pki
 from tests.worlds.registration import OLGA, OSKAR, World, csr
 
@@ -29,6 +29,18 @@ def world(tmp_path, pki):
     made = World(tmp_path, pki)
     yield made
     made.office.database.close()
+
+
+def registered(connection, case):
+    row = store.case(connection, case)
+    assert row is not None
+    return row
+
+
+def approved(connection, number):
+    row = store.approval_numbered(connection, number)
+    assert row is not None
+    return row
 
 
 def refused(rule, do, *arguments, **given):
@@ -216,7 +228,7 @@ def test_evidence_altered_between_two_officers_is_refused(world):
 
 def alter(world, case, old, new):
     with world.office.database.transaction() as connection:
-        row = store.case(connection, case)
+        row = registered(connection, case)
         (seen,) = store.evidence(connection, row.n)
         changed = store.EVIDENCE.update().where(store.EVIDENCE.c.case == row.n)
         connection.execute(changed.values(record=seen.record.replace(old, new)))
@@ -224,7 +236,7 @@ def alter(world, case, old, new):
 
 def digests_too(world, case):
     with world.office.database.transaction() as connection:
-        row = store.case(connection, case)
+        row = registered(connection, case)
         (seen,) = store.evidence(connection, row.n)
         changed = store.EVIDENCE.update().where(store.EVIDENCE.c.case == row.n)
         connection.execute(changed.values(digest=hashlib.sha256(seen.record).digest()))
@@ -273,8 +285,8 @@ def test_four_eyes_are_two_persons(world):
     refused("same-officer", world.second, approval, world.olga)
     # she signs what the second officer's tool would
     with world.office.database.reading() as connection:
-        first = store.approval_numbered(connection, approval).first
-    document = approving.approval_document(first, OLGA, world.clock.now())
+        first = approved(connection, approval).first
+    document = approval_document(first, OLGA, world.clock.now())
     refused("same-officer", approving.take_second, world.office, acts.signed(document, world.olga))
     # and with a second certificate of her own key under the other's name nothing is won either
     refused("not-authorised", world.second, approval, world.otto)
@@ -459,10 +471,11 @@ def test_the_ra_alone_orders_nothing(world):
     """Its process has the register and the link, and no officer's signature."""
     case = world.named()
     with world.office.database.transaction() as connection:
-        row = store.case(connection, case)
+        row = registered(connection, case)
         document = approving.draft_of(world.office, connection, [row], OLGA, world.clock.now())
         forged = sign_document(document, world.pki.signer("component", OLGA), world.clock.now())
         drafted = store.approval(connection, hashlib.sha256(wire.encode(document)).digest())
+        assert drafted is not None
         store.change_approval(connection, drafted.n, state="ready", first=forged)
         store.change_case(connection, row.n, state="approved", approval=drafted.n)
     assert world.submit().certified == 0
@@ -483,8 +496,8 @@ def test_what_the_ca_finally_refuses_waits_for_another_approval_and_what_it_gave
     one, two = world.named("P0000001", label="anna"), world.named("P0000002", label="bea")
     approval = world.first([one, two])["approval"]
     with world.office.database.reading() as connection:
-        signed = store.approval_numbered(connection, approval).first
-        request = store.case(connection, one).request
+        signed = approved(connection, approval).first
+        request = registered(connection, one).request
     world.ca.ask("/issue", write_orders(signed, [request]))  # and the answer is lost
     world.pki.revoke(world.olga.certificate)
     try:

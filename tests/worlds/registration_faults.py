@@ -47,7 +47,8 @@ class Campaign:
 
     def register(self) -> None:
         """What ``e2s ra bulk --resume`` does, the second officer, and the orders until none waits."""
-        batch.MAX_ORDERS, ordering.MAX_SENT = ORDERS, SENT  # type: ignore[misc]
+        setattr(batch, "MAX_ORDERS", ORDERS)  # noqa: B010 - a constant, but of this process
+        setattr(ordering, "MAX_SENT", SENT)  # noqa: B010
         world = self.world
         world.office = world.opened()
         ask = Spool(self.folder / "spool").ask
@@ -144,7 +145,7 @@ def lived(act, seed: str = "") -> int:
 def _doom(chance: random.Random) -> None:
     kind, point, delay = chance.choice(KINDS), chance.randint(1, 25), chance.uniform(0.0, 0.6)
     if kind == "time":
-        threading.Thread(target=lambda: (time.sleep(delay), _die()), daemon=True).start()
+        threading.Timer(delay, _die).start()
         return
     before = meter._COUNTS[kind]
     meter.watch(lambda what, count: _die() if what == kind and count >= before + point else None)
