@@ -11,10 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from e2s.base import prepared
+from e2s.base.database import driver_of
 from e2s.base.prepared import Prepared, given
 from e2s.security.pki.store import CHANGES, CRLS, REVOCATIONS, WITHDRAWALS
 
 _READ_AT_ONCE = 4096
+_WRITTEN_AT_ONCE = 1024 * 1024
 _R, _W, _C = REVOCATIONS.c, WITHDRAWALS.c, CRLS.c
 
 _STANDING = sa.select(_R.certificate, _R.not_after, _R.entry).order_by(_R.certificate)
@@ -47,6 +49,7 @@ _NEWEST_OF = {
     for whole in (True, False)
     for delta in (True, False)
 }
+_ROOM = Prepared(CRLS.update().where(_C.id == given("row")).values(der=sa.func.zeroblob(given("size"))))
 _DER = Prepared(sa.select(_C.der).where(_C.id == given("row")))
 _FORGET = {
     delta: Prepared(
@@ -120,9 +123,19 @@ def intend(
     return row, number or row
 
 
-def put(connection: sa.Connection, row: int, shard: int | None, *, delta: bool, **values: object) -> None:
-    """Complete a row by its list and instants; the octets of earlier lists of its sort go."""
+def put(
+    connection: sa.Connection, row: int, shard: int | None, *, delta: bool, der: bytes, **values: object
+) -> None:
+    """Complete a row by its list and instants; the octets of earlier lists of its sort go.
+
+    The octets are written into their place: SQLite would hold two more copies of a long list.
+    """
     prepared.change(connection, CRLS, {"id": row}, values)
+    _ROOM.run(connection, {"row": row, "size": len(der)})
+    octets = memoryview(der)
+    with driver_of(connection).blobopen(CRLS.name, _C.der.name, row) as place:
+        for start in range(0, len(der), _WRITTEN_AT_ONCE):
+            place.write(octets[start : start + _WRITTEN_AT_ONCE])
     _FORGET[delta].run(connection, {"row": row, "part": -1 if shard is None else shard})
 
 

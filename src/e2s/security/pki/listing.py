@@ -6,6 +6,7 @@ the whole follows when its time has come or as much has changed as it holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -84,7 +85,7 @@ class Lists:
                 found[False] = self._standing(connection, part, at, ended)
             if base is not None:
                 changed = list_store.since(connection, part, base.upto)
-                found[True] = len(changed), changed
+                found[True] = len(changed), changed[::-1]
         made = {
             delta: self._written(part, found[delta][1], number, at, base if delta else None)
             for _, delta in rows
@@ -97,12 +98,16 @@ class Lists:
     def _standing(
         self, connection: sa.Connection, part: int | None, at: datetime, ended: list[int]
     ) -> tuple[int, list[bytes]]:
-        """How many stand on a complete list, and their entries, joined; who has ended goes to ``ended``."""
+        """How many stand on a complete list, and their entries, joined, the last first.
+
+        Who has ended goes to ``ended``.
+        """
         count, joined = 0, []
         for some, past, octets in list_store.standing(connection, part, store.seconds(at)):
             count += some
             ended += past
             joined.append(octets)
+        joined.reverse()
         return count, joined
 
     def _written(
@@ -117,7 +122,7 @@ class Lists:
         office = self._office
         freshest = self._url(part, delta=True) if base is None and office.places.deltas else ""
         return write_list(
-            entries,
+            _drained(entries),
             office.signer,
             number=number,
             at=at,
@@ -168,6 +173,12 @@ class Lists:
 
     def _url(self, part: int | None, *, delta: bool = False) -> str:
         return self._office.places.base + crl_path(self._office.certificate, part, delta=delta)
+
+
+def _drained(entries: list[bytes]) -> Iterator[bytes]:
+    """The entries from the last, each of them forgotten here as it is given."""
+    while entries:
+        yield entries.pop()
 
 
 def _due(whole: sa.Row[Any], delta: sa.Row[Any] | None, now: datetime, last: int, *, deltas: bool) -> bool:
