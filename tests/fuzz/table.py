@@ -9,6 +9,7 @@ from tests.fuzz import (
     stream_targets,
     toolkit_targets,
     trade_targets,
+    verification_targets,
 )
 from tests.fuzz.target import Target
 
@@ -21,6 +22,7 @@ TARGETS: dict[str, Target] = {
         security_targets,
         status_targets,
         trade_targets,
+        verification_targets,
     )
     for target in room.TARGETS
 }
