@@ -6,7 +6,12 @@ import secrets
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.http import Request
@@ -15,7 +20,7 @@ from e2s.crypto.certificates import serial_number
 from e2s.security.keys.container import Cost
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import store
+from e2s.security.pki import possession, store
 from e2s.security.pki.ceremony import (
     RECORD,
     Setting,
@@ -27,6 +32,7 @@ from e2s.security.pki.ceremony import (
     read_record,
 )
 from e2s.security.pki.certify import request
+from e2s.security.pki.possession import read_proof
 from e2s.security.pki.profiles import profile
 from e2s.security.pki.publishing import Publisher
 from e2s.security.repository.files import Repository
@@ -35,6 +41,7 @@ from e2s.security.verification.fetching import crl_path
 from e2s.security.verification.verifier import Verifier
 from tests.worlds.pki import SetClock
 
+ASKED = request(generate("p256-sha256", secrets.token_bytes), (f"urn:e2s:market:{'v' * 60}", "volt.example"))
 OFFICER = "urn:e2s:market:ca:officer"
 MERCHANT = "urn:e2s:market:volt"
 CAS = ("root", "operating-ca", "card-ca")
@@ -246,6 +253,30 @@ def test_request_proves_possession(centre):
         centre.operating.issue("merchant", bytes(bent), (MERCHANT,), officer=OFFICER)
     with pytest.raises(Refusal, match="bad-request"):
         centre.operating.issue("merchant", b"garbage", (MERCHANT,), officer=OFFICER)
+
+
+@given(place=st.integers(0, 400), value=st.integers(0, 255), cut=st.integers(0, 3))
+def test_request_is_taken_apart_where_the_library_does(place, value, cut):
+    """What is signed, and for which key, is what the library has read, in any request that it reads."""
+    bent = bytearray(ASKED)
+    bent[place % len(bent)] = value
+    octets = bytes(bent[: len(bent) - cut]) if cut else bytes(bent)
+    try:
+        parsed = x509.load_der_x509_csr(octets)
+        key = parsed.public_key()
+        signature = parsed.signature
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        with pytest.raises(Refusal, match="bad-request"):
+            read_proof(octets)
+        return
+    signed, algorithm, spki = possession._parts(octets)
+    assert signed == parsed.tbs_certrequest_bytes
+    assert octets.endswith(signature)
+    assert algorithm in octets[len(signed) :]
+    assert load_der_public_key(spki) == key
+    if octets != ASKED:
+        with pytest.raises(Refusal):
+            read_proof(octets)
 
 
 def test_no_certificate_outlives_its_issuer(centre):
