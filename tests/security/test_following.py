@@ -18,6 +18,7 @@ from e2s.base.database import Database
 from e2s.base.errors import Refusal
 from e2s.base.outbox import Outbox
 from e2s.base.rights import TableAuthoriser
+from e2s.crypto.keys import KeySigner
 from e2s.network.sessions.client import HttpExchange
 from e2s.network.sessions.link import Link, LinkDoor
 from e2s.network.sessions.local import LocalExchange, drop_answer, to
@@ -26,7 +27,9 @@ from e2s.security.pki import store as register
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.feed import Change
 from e2s.security.pki.feed_service import MAX_PIECE, FeedClient, feed_doors
+from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.repository import store
+from e2s.security.repository.delegate import Delegate
 from e2s.security.repository.files import Repository
 from e2s.security.repository.following import MOST_CHANGES, Following
 from e2s.security.repository.lookup import Lookup
@@ -315,3 +318,62 @@ def test_another_web_server_serves_the_folder_as_well(pair):
     assert answers == [200, 200, 304, 304, 304, 200]
     assert max(len(one.revoked) for one in newest) == 1
     assert pair.clock.now() - START == timedelta(seconds=4)
+
+
+# ---------------------------------------------------------------------- the delegated key
+
+
+def delegate(pair, folder):
+    key = generate("p256-sha256", secrets.token_bytes)
+    made = pair.ca.issue("ocsp-responder", key.public_key(), (OFFICER,), officer=OFFICER)
+    signer = KeySigner(made, (PKI.operating,), key)
+    renew = renewal_door(pair.ca, officer=OFFICER)[RENEW]
+    return signer, Delegate(signer, folder / "ocsp.pem"), lambda body: renew("repository", body)
+
+
+def test_the_delegated_key_gets_a_newer_certificate_in_its_last_third(pair, tmp_path):
+    signer, own, ask = delegate(pair, tmp_path)
+    own.renew(PKI.operating, ask)
+    assert own.certificate == signer.certificate  # it is good for long yet
+    pair.clock.forward(days=61)
+    own.renew(PKI.operating, ask)
+    assert own.certificate.not_after > signer.certificate.not_after
+    assert own.certificate.spki == signer.certificate.spki
+    assert pair.events() == []
+    again = Delegate(signer, tmp_path / "ocsp.pem")
+    assert again.certificate == own.certificate
+    again.renew(PKI.operating, ask)
+    assert again.certificate == own.certificate  # a repeat gives the same
+    pair.responder.speak(PKI.operating, again)
+    assert pair.responder.due(pair.clock.now()) == ()
+
+
+def test_only_a_key_that_answers_is_renewed_and_none_that_was_withdrawn(pair, tmp_path):
+    _signer, own, ask = delegate(pair, tmp_path)
+    anna = pair.issue()
+    for certificate, rule in (
+        (anna, "no-such-certificate"),
+        (PKI.issue("ocsp-responder", OFFICER)[0], "no-such-certificate"),
+    ):
+        with pytest.raises(Refusal, match=rule):
+            ask(wire.encode({"certificate": wire.b64u(certificate.der)}))
+    for body in ({}, {"certificate": 1}, {"certificate": "%"}):
+        with pytest.raises(Refusal, match="bad-renewal"):
+            ask(wire.encode(body))
+    pair.clock.forward(days=61)
+    pair.ca.revoke(own.certificate.serial, "keyCompromise", officer=OFFICER)
+    with pytest.raises(Refusal, match="revoked"):
+        own.renew(PKI.operating, ask)
+
+
+def test_a_certificate_of_another_key_is_not_taken(pair, tmp_path):
+    _signer, own, _ask = delegate(pair, tmp_path)
+    other = pair.ca.issue(
+        "ocsp-responder",
+        generate("p256-sha256", secrets.token_bytes).public_key(),
+        (OFFICER,),
+        officer=OFFICER,
+    )
+    for answer in (wire.encode({"certificate": wire.b64u(other.der)}), wire.encode({})):
+        with pytest.raises(Refusal, match="bad-renewal"):
+            own.renew(PKI.operating, lambda _body, answer=answer: answer)

@@ -6,21 +6,28 @@ peer, each at its own doors, and the repository, which strangers reach, can only
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
 import sqlalchemy as sa
 
 from e2s.base.database import Database
+from e2s.base.errors import E2SError
 from e2s.base.http import Request, Response
 from e2s.base.outbox import Outbox
 from e2s.community.authority import ROOT_LIST, OwnLists, open_component_ca
 from e2s.community.place import Assembled, Place
 from e2s.community.publishers import OCSP_PATH
-from e2s.crypto.certificates import read_certificates
-from e2s.network.sessions.link import LinkDoor
+from e2s.crypto.certificates import Certificate, read_certificates
+from e2s.network.sessions.link import Link, LinkDoor
 from e2s.security.pki.approvals import Judge
 from e2s.security.pki.feed_service import FeedClient, feed_doors
 from e2s.security.pki.queue import IssueQueue
+from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.pki.service import doors, for_peers
 from e2s.security.repository import store as repository_store
+from e2s.security.repository.delegate import Delegate
 from e2s.security.repository.door import PublicDoor
 from e2s.security.repository.files import Repository
 from e2s.security.repository.following import Following
@@ -32,6 +39,9 @@ from e2s.security.verification.ocsp import is_delegated
 from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 
+#: The newest certificate of the repository's key for answers, once the CA renewed it.
+_NEWER: Final = "ocsp.pem"
+
 
 def certification_authority(place: Place) -> Assembled:
     """An operating CA: no door for others, and for its own party one kind of door for each kind of peer."""
@@ -39,7 +49,9 @@ def certification_authority(place: Place) -> Assembled:
     trust = Trust(Verifier(place.whole.anchors()), OwnLists(authority, place.home.path / "ca" / ROOT_LIST))
     judge = Judge(trust=trust, authoriser=authority.authoriser, community=place.community.name, ca=place.name)
     queue = IssueQueue(authority)
-    orders, feed = doors(authority, judge, queue.issue_ders), feed_doors(authority)
+    orders = doors(authority, judge, queue.issue_ders)
+    officer = place.community.urn(place.component.party)
+    feed = {**feed_doors(authority), **renewal_door(authority, officer=officer)}
     paths = {"registration": frozenset(orders), "repository": frozenset(feed)}
     allowed = {
         component.name: paths.get(component.kind, frozenset())
@@ -77,7 +89,8 @@ def repository(place: Place) -> Assembled:
         others={OCSP_PATH: responder.handle},
     )
     _index_root(files, door.lookup, database)
-    signer = place.pse().signer("ocsp")
+    signer = Delegate(place.pse().signer("ocsp"), place.home.path / _NEWER)
+    links: dict[Certificate, Link] = {}
     following = []
     for peer in place.peers("certification-authority"):
         ca = place.certificates(peer.name, "ca")[0]
@@ -86,6 +99,7 @@ def repository(place: Place) -> Assembled:
         delegated = is_delegated(signer.certificate, ca)
         if delegated:
             responder.speak(ca, signer)
+            links[ca] = place.link(peer)
         following.append(
             Following(
                 FeedClient(place.link(peer)),
@@ -103,6 +117,10 @@ def repository(place: Place) -> Assembled:
     def tick() -> None:
         for one in following:
             one.tick()
+        for ca in responder.due(place.clock.now()):
+            with suppress(E2SError):  # it is asked for again at the next tick, for a month
+                signer.renew(ca, partial(links[ca].ask, RENEW))
+                responder.speak(ca, signer)
         responder.tick()
         door.tick()
 
