@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -25,6 +26,7 @@ from e2s.security.pki import store
 from e2s.security.pki.approvals import Judge, read_approval
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.certify import request
+from e2s.security.pki.profiles import PROFILES, profile
 from e2s.security.pki.service import CaClient, doors, for_peers
 from e2s.security.status.entries import decode
 from tests.worlds.pki import SetClock, make_pki
@@ -194,6 +196,17 @@ def test_four_eyes(door):
         door.client.issue(inner, [csr(key)])
     (made,) = door.client.issue(door.approved(inner), [csr(key)])
     assert made.name == "urn:e2s:market:authority:new"
+
+
+def test_four_eyes_of_a_profile_of_ones_own(door):
+    asks = replace(profile("tls-server"), four_eyes=True)
+    door.authority.profiles = {**PROFILES, "tls-server": asks}
+    key = new_key()
+    inner = door.registration([door.order(key)])
+    with pytest.raises(Refusal, match="four-eyes"):
+        door.client.issue(inner, [csr(key)])
+    (made,) = door.client.issue(door.approved(inner), [csr(key)])
+    assert isinstance(made, Certificate)
 
 
 def test_one_order_refused_spares_the_others(door):

@@ -24,7 +24,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.forms import Check, Form, instant, list_of, octets, octets_max, one_of, record, text
 from e2s.security.pki.office import RIGHTS
-from e2s.security.pki.profiles import PROFILES
+from e2s.security.pki.profiles import PROFILES, Profile
 from e2s.security.verification.trust import Trust
 
 MAX_ORDERS: Final = 1000
@@ -131,8 +131,8 @@ class Judge:
     community: str
     ca: str
 
-    def approval(self, approval: Approval, at: datetime) -> None:
-        """Raise unless the registration may be carried out at ``at``.
+    def approval(self, approval: Approval, at: datetime, profiles: Mapping[str, Profile] = PROFILES) -> None:
+        """Raise unless the registration may be carried out at ``at``; ``profiles`` say what asks four eyes.
 
         :class:`Refusal` ``other-community``, ``other-ca``, ``approval-lapsed``, ``stale-word``, ``own-case``,
         ``four-eyes``, ``same-officer``, ``not-authorised``, or of the verifier's rule.
@@ -148,7 +148,9 @@ class Judge:
             self._check_officer(second, RIGHTS.approve, at)
             officers.add(second.officer)
         for order in first.document["orders"]:
-            if second is None and _four_eyes(order["profile"]):
+            # a profile that there is not is refused as an order
+            wanted = profiles.get(order["profile"])
+            if second is None and wanted is not None and wanted.four_eyes:
                 raise Refusal("four-eyes", "two officers approve this profile", profile=order["profile"])
             if officers & set(order["names"]):
                 raise Refusal("own-case", "nobody approves her own registration", case=order["case"])
@@ -188,12 +190,6 @@ class Judge:
         decision = self.authoriser.decide(word.officer, right, self.ca)
         if isinstance(decision, Refused):
             raise Refusal("not-authorised", decision.because, officer=word.officer, right=right)
-
-
-def _four_eyes(name: str) -> bool:
-    """Whether the profile asks for two officers; one that there is not is refused as an order."""
-    known = PROFILES.get(name)
-    return known is not None and known.four_eyes
 
 
 def _check_time(word: Word, at: datetime) -> None:

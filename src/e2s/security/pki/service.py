@@ -19,7 +19,6 @@ from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import Document, b64u, unb64u
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.forms import Form, list_of, octets_max
-from e2s.crypto.kinds import PublicKey
 from e2s.network.sessions.link import Door
 from e2s.security.pki import store, withdrawing
 from e2s.security.pki.approvals import (
@@ -128,7 +127,7 @@ class _Service:
         if approval.second is not None:
             facts["second"] = approval.second.officer
         try:
-            self._judge.approval(approval, now)
+            self._judge.approval(approval, now, authority.profiles)
         except Refusal as refusal:
             with authority.database.transaction() as connection:
                 authority.event(connection, "refused", now, facts, outcome=refusal.rule)
@@ -198,22 +197,22 @@ class _Service:
         return now
 
 
-def _matched(approval: Approval, proofs: Sequence[Proven | Refusal]) -> dict[bytes, PublicKey]:
+def _matched(approval: Approval, proofs: Sequence[Proven | Refusal]) -> dict[bytes, Proven]:
     """The key of each request by its digest, which the approval orders; raises ``foreign-key``."""
     orders = approval.orders
-    matched: dict[bytes, PublicKey] = {}
+    matched: dict[bytes, Proven] = {}
     for proven in proofs:
         if isinstance(proven, Refusal):
             raise proven
         digest = sha256(proven.spki).digest()
         if digest not in orders or digest in matched:
             raise Refusal("foreign-key", "each request is for another key that the approval orders")
-        matched[digest] = proven.key
+        matched[digest] = proven
     return matched
 
 
 def _order(
-    approval: Approval, digest: bytes, key: PublicKey, now: datetime, profiles: Mapping[str, Profile]
+    approval: Approval, digest: bytes, key: Proven, now: datetime, profiles: Mapping[str, Profile]
 ) -> Order | Refusal:
     """What the approval says of a key, as an order."""
     said = approval.orders[digest]
