@@ -140,6 +140,9 @@ CPS: Final = "1.3.6.1.5.5.7.2.1"
 ACCESS_OCSP: Final = "1.3.6.1.5.5.7.48.1"
 ACCESS_ISSUERS: Final = "1.3.6.1.5.5.7.48.2"
 OCSP_NOCHECK: Final = "1.3.6.1.5.5.7.48.1.5"
+# A request's attributes (RFC 2985, 5.4.2; RFC 9883, 4)
+EXTENSION_REQUEST: Final = "1.2.840.113549.1.9.14"
+POSSESSION_STATEMENT: Final = "1.3.6.1.4.1.22112.2.1"
 
 # Attributes of distinguished names (X.520)
 COMMON_NAME: Final = "2.5.4.3"

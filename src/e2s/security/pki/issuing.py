@@ -25,6 +25,7 @@ from e2s.security.pki.office import RIGHTS, Office
 from e2s.security.pki.orders import Order
 from e2s.security.pki.possession import Proven
 from e2s.security.pki.profiles import Profile, profile
+from e2s.security.pki.statement import check_statement
 from e2s.security.status.entries import Entry, encode
 
 #: The reason of a serial that was intended and never recorded.
@@ -82,7 +83,10 @@ def prepare(office: Office, orders: Sequence[Order]) -> list[Wanted | E2SError]:
             wanted.append(refusal)
             continue
         proof: Proven | Refusal
-        proof = next(proofs) if isinstance(order.key, bytes) else Proven(order.key, spki_of(order.key))
+        if isinstance(order.key, Proven):
+            proof = order.key
+        else:
+            proof = next(proofs) if isinstance(order.key, bytes) else Proven(order.key, spki_of(order.key))
         wanted.append(proof if isinstance(proof, Refusal) else _wanted(office, order, proof))
     if denied:
         with office.database.transaction() as connection:
@@ -164,6 +168,8 @@ def _wanted(office: Office, order: Order, proven: Proven) -> Wanted | E2SError:
     try:
         chosen = profile(order.profile, office.profiles)
         check_wish(office, chosen, order.names)
+        if proven.stated is not None:
+            check_statement(office, proven.stated, tuple(order.names), chosen)
         wish = Wish(
             profile=chosen,
             names=tuple(order.names),

@@ -8,12 +8,13 @@ from datetime import datetime
 from cryptography import x509
 
 from e2s.crypto.kinds import PublicKey
+from e2s.security.pki.possession import Proven
 from e2s.security.pki.profiles import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """``key`` (a public key, or a PKCS #10 request) under ``names`` for ``profile``, by ``officer``.
+    """``key`` (public, proven, or a PKCS #10 request) under ``names`` for ``profile``, by ``officer``.
 
     ``confidence`` is low, substantial or high, or the profile's own; ``case`` names the registration that it
     follows from.  An ``approval``, the digest of what the order follows from, leads to one certificate of the
@@ -21,7 +22,7 @@ class Order:
     """
 
     profile: str
-    key: PublicKey | bytes
+    key: PublicKey | bytes | Proven
     names: tuple[str, ...]
     officer: str
     pan_commit: bytes | None = None
