@@ -249,6 +249,17 @@ def openssl(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
 
 
+def test_a_clock_that_is_not_known_to_be_right(here, capsys, monkeypatch):
+    founded(here, capsys, "--synchronised")
+    e2s(capsys, "query", "contract")
+    for right in (True, False):
+        monkeypatch.setattr("e2s.security.timestamping.home.synchronised", lambda right=right: right)
+        with pytest.raises(SystemExit) as caught:
+            main(("tsa", "reply", "contract.tsq", *HOME))
+        assert caught.value.code == (0 if right else 1)
+    assert "failure=timeNotAvailable" in capsys.readouterr().err
+
+
 def test_a_clock_that_was_ahead(here, capsys):
     founded(here, capsys)
     database = Database.open(Path("tsa/tsa.sqlite"), stamping.TABLES)

@@ -12,17 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import pkcs11
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
+from pkcs11 import Attribute, KeyType
 
 from e2s.base import meter
 from e2s.base.errors import E2SError, Misuse, Refusal
-from e2s.crypto import oids
+from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.cms import sign as sign_message
 from e2s.crypto.keys import spki_of
@@ -363,6 +366,58 @@ open_token(place(), Phrase(PIN)).generate("half", "p256-sha256")
     keys = tokens.open()
     assert keys.labels() == ("half",)
     assert caught(lambda: keys.generate("half", "p256-sha256")).rule == "key-exists"
+
+
+CURVE = der.oid(oids.P256)
+POINT = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+)
+
+
+@pytest.mark.parametrize("point", [POINT, der.octet_string(POINT)], ids=["bare", "wrapped"])
+def test_tokens_describe_points_in_two_ways(point):
+    found = {Attribute.KEY_TYPE: KeyType.EC, Attribute.EC_PARAMS: CURVE, Attribute.EC_POINT: point}
+    key = token_objects.public_of(pkcs11, found)
+    assert key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint) == POINT
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {Attribute.KEY_TYPE: KeyType.DSA},
+        {
+            Attribute.KEY_TYPE: KeyType.EC,
+            Attribute.EC_PARAMS: der.oid("1.3.132.0.10"),
+            Attribute.EC_POINT: POINT,
+        },
+        {Attribute.KEY_TYPE: KeyType.EC, Attribute.EC_PARAMS: CURVE, Attribute.EC_POINT: POINT[:-1]},
+        {Attribute.KEY_TYPE: KeyType.EC, Attribute.EC_PARAMS: CURVE, Attribute.EC_POINT: b"\x04" + bytes(64)},
+        {
+            Attribute.KEY_TYPE: KeyType.EC,
+            Attribute.EC_PARAMS: CURVE,
+            Attribute.EC_POINT: der.octet_string(POINT) + b"x",
+        },
+        {Attribute.KEY_TYPE: KeyType.RSA, Attribute.MODULUS: b"\x05", Attribute.PUBLIC_EXPONENT: b"\x03"},
+        {
+            Attribute.KEY_TYPE: KeyType.RSA,
+            Attribute.MODULUS: b"\xff" * 128,
+            Attribute.PUBLIC_EXPONENT: b"\1\0\1",
+        },
+    ],
+    ids=["kind", "curve", "short", "nowhere", "more", "tiny", "small"],
+)
+def test_keys_that_no_token_should_have(found):
+    with pytest.raises(Refusal, match="bad-token-key"):
+        token_objects.public_of(pkcs11, found)
+
+
+@given(st.binary(max_size=80))
+def test_garbage_for_a_point(octets):
+    found = {Attribute.KEY_TYPE: KeyType.EC, Attribute.EC_PARAMS: CURVE, Attribute.EC_POINT: octets}
+    with pytest.raises(Refusal, match="bad-token-key"):
+        token_objects.public_of(pkcs11, found)
 
 
 @given(st.integers(1, 2**256 - 1), st.integers(1, 2**256 - 1))

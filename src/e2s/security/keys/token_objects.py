@@ -167,7 +167,11 @@ def _point(parameters: bytes, point: bytes) -> PublicKey:
     if curve is None:
         raise _unreadable()
     size = 1 + 2 * ((curve.key_size + 7) // 8)
-    octets = point if len(point) == size else der.Reader(point).content(der.OCTET_STRING)
+    if len(point) == size:
+        return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
+    reader = der.Reader(point)
+    octets = reader.content(der.OCTET_STRING)
+    reader.done()
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, octets)
 
 

@@ -267,7 +267,7 @@ def _opened(
     authoriser: Authoriser,
     setting: Setting,
 ) -> Authority:
-    return Authority(
+    authority = Authority(
         key.signer(),
         Database.open(folder / REGISTER, store.TABLES),
         kind=kind,
@@ -278,6 +278,8 @@ def _opened(
         places=read_places(folder),
         profiles=profiles_in(folder),
     )
+    authority.on_close = key.close
+    return authority
 
 
 def _founding(root: Certificate, community: str, rights: frozenset[Right], at: datetime) -> Record:

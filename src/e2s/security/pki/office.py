@@ -96,6 +96,8 @@ class Office:
         self.clock = clock
         self.random = random
         self.prove = prove
+        #: Gives back what holds the key: a token stays open until then.
+        self.on_close: Callable[[], None] | None = None
         #: Intents whose certificates could not be recorded; the next act voids them.
         self.abandoned: list[bytes] = []
 
@@ -114,6 +116,8 @@ class Office:
         """Forget the key and give back the register."""
         self._signer = None
         self.database.close()
+        if self.on_close is not None:
+            self.on_close()
 
     def denied(self, officer: str, right: str) -> Refusal | None:
         """Why the officer may not do it; the refusal is to be recorded by :meth:`note_denied`."""

@@ -117,7 +117,7 @@ def open_ca(seen: Look, secret: Phrase, *, setting: Setting) -> Authority:
     if signer.certificate != seen.own:
         key.close()
         raise Refusal("wrong-certificate", "the certificate in the folder is not that of its key")
-    return Authority(
+    authority = Authority(
         signer,
         Database.open(seen.folder / REGISTER, store.TABLES),
         kind=seen.kind,
@@ -128,6 +128,8 @@ def open_ca(seen: Look, secret: Phrase, *, setting: Setting) -> Authority:
         places=seen.places,
         profiles=profiles_in(seen.folder),
     )
+    authority.on_close = key.close
+    return authority
 
 
 def _confined(own: Certificate) -> bool:
