@@ -177,7 +177,7 @@ def _reason(value: bytes) -> str:
 
 
 def _usual() -> re.Pattern[bytes]:
-    """An entry with a serial of 1 to 20 octets, a UTCTime, and no extension or a reason; its length is short.
+    """An entry with a serial of 1 to 20 octets, a UTCTime, perhaps a reason and an invalidity date.
 
     What it matches, but for the length in its second octet, is what :func:`_entry` would read.
     """
@@ -189,8 +189,10 @@ def _usual() -> re.Pattern[bytes]:
     serial = b"\\x02(?:%s|\\x01[\\x00-\\x7f])" % b"|".join(long)
     day = rb"(?:(?:0[13578]|1[02])31|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[1-9]|1[0-2])(?:0[1-9]|1[0-9]|2[0-8]))"
     time = rb"\x17\x0d[0-9]{2}%s(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z" % day
-    reason = rb"(?:0\x0c0\x0a\x06\x03U\x1d\x15\x04\x03\x0a\x01[\x00-\x06\x08-\x0a])?"
-    return re.compile(rb"0%s(%s)%s%s" % (octet, serial, time, reason), re.DOTALL)
+    reason = rb"0\x0a\x06\x03U\x1d\x15\x04\x03\x0a\x01[\x00-\x06\x08-\x0a]"
+    invalidity = rb"0\x18\x06\x03U\x1d\x18\x04\x11\x18\x0f%s{15}" % octet
+    said = rb"(?:0\x0c%s|0\x1a%s|0\x26%s%s)?" % (reason, invalidity, reason, invalidity)
+    return re.compile(rb"0%s(%s)%s%s" % (octet, serial, time, said), re.DOTALL)
 
 
 _USUAL = _usual()
