@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from e2s.base import wire
 from e2s.base.database import Database
-from e2s.base.errors import Refusal
+from e2s.base.errors import Refusal, Unreachable
 from e2s.base.outbox import Outbox
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.keys import KeySigner
@@ -377,3 +377,19 @@ def test_a_certificate_of_another_key_is_not_taken(pair, tmp_path):
     for answer in (wire.encode({"certificate": wire.b64u(other.der)}), wire.encode({})):
         with pytest.raises(Refusal, match="bad-renewal"):
             own.renew(PKI.operating, lambda _body, answer=answer: answer)
+
+
+def test_a_full_disk_stops_nothing_for_good(pair):
+    """Neither the change nor the event of the refusal has room; both are written when there is room again."""
+    anna = pair.issue()
+    plain = pair.database.transaction
+
+    def transaction():
+        raise Unreachable("disk-full", "there is no room on the disk; nothing was kept")
+
+    pair.database.transaction = transaction
+    pair.following.tick()
+    pair.following.tick()
+    pair.database.transaction = plain
+    pair.following.tick()
+    assert pair.found() == {certificate_path(anna.digest)}

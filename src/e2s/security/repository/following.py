@@ -7,13 +7,14 @@ it took, so an outage on either side delays, and loses nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Protocol
 
 import sqlalchemy as sa
 
 from e2s.base.database import Database
-from e2s.base.errors import E2SError
+from e2s.base.errors import E2SError, Unreachable
 from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
@@ -167,6 +168,8 @@ class Following:
             outcome=outcome,
             facts={"ca": self._ca.id},
         )
-        with self._database.transaction() as connection:
-            self._outbox.sink(connection).append(event)
-        self._lost = rule
+        # Where there is no room for the event, it is written when there is again.
+        with suppress(Unreachable):
+            with self._database.transaction() as connection:
+                self._outbox.sink(connection).append(event)
+            self._lost = rule
