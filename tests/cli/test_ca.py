@@ -215,3 +215,9 @@ def test_profiles_and_key_are_told(centre):
 def test_lint_judges_files(centre):
     centre.run(*SHOP)
     assert centre.told("lint", "shop.example.pem", "--profile", "tls-server", "--issuer", "ca/ca.pem")["good"]
+    assert "lint-profile" in centre.run("lint", "shop.example.pem", "--profile", "merchant", status=1)
+    openssl(
+        "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", "k.pem", "-out", "w.pem", "-subj", "/CN=w"
+    )
+    findings = json.loads(centre.run("lint", "w.pem", "--json", status=1))["findings"]
+    assert any("key" in one["rule"] for one in findings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from enum import StrEnum
 from pathlib import Path
 from textwrap import wrap
@@ -131,29 +133,30 @@ def lint(
     from e2s.security.pki import lint as rules
     from e2s.security.pki.profiles import profile as profile_of
 
-    found = files.certificates(certificate)[0]
-    fault = None
-    try:
-        rules.check(
-            found.slices.tbs,
-            profile_of(profile) if profile else None,
-            files.certificates(issuer)[0] if issuer else None,
-        )
-    except Refusal as refusal:
-        fault = refusal
+    chosen = profile_of(profile) if profile else None
+    octets = _der(files.read(certificate))
+    found = list(rules.certificate(octets, chosen))
+    if issuer is not None and not found:
+        tbs = files.certificates(certificate)[0].slices.tbs
+        found += rules.findings(tbs, chosen, files.certificates(issuer)[0])
     if as_json:
-        document(
-            {
-                "good": fault is None,
-                "rule": fault.rule if fault else None,
-                "message": fault.message if fault else None,
-            }
-        )
-    elif fault is None:
+        document({"good": not found, "findings": [{"rule": rule, "message": said} for rule, said in found]})
+    elif not found:
         say("good: it breaks no rule")
-    else:
-        say(f"bad ({fault.rule}): {fault.message}")
-    raise typer.Exit(1 if fault else 0)
+    for rule, said in () if as_json else found:
+        say(f"{rule}: {said}")
+    raise typer.Exit(1 if found else 0)
+
+
+def _der(octets: bytes) -> bytes:
+    """A certificate's DER, from DER or the first block of PEM, whether or not it can be read."""
+    begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+    if not octets.lstrip().startswith(b"-----"):
+        return octets
+    try:
+        return base64.b64decode(octets.partition(begin)[2].partition(end)[0])
+    except binascii.Error as error:
+        raise Refusal("bad-pem", "the block is not base64") from error
 
 
 def record(
