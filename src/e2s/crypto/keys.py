@@ -46,7 +46,7 @@ _AFTER_HEADERS = re.compile(rb"\n[ \t]*\r?\n")
 class KeySigner:
     """A :class:`~e2s.crypto.ports.Signer` on a private key in memory."""
 
-    __slots__ = ("_arguments", "_digest", "_sign", "certificate", "chain", "suite")
+    __slots__ = ("_arguments", "_digest", "_key", "_sign", "certificate", "chain", "suite")
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class KeySigner:
         self.chain = chain
         self.suite = suite or signature_suite_of(private_key)
         check_suite(self.suite, certificate.public_key, certificate.spki)
+        self._key = private_key
         self._sign: Callable[..., bytes] = signing(private_key).sign
         self._arguments: tuple[Any, ...] = self.suite.scheme
         self._digest: Callable[..., Any] | None = None
