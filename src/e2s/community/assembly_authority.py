@@ -23,6 +23,7 @@ from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, LinkDoor
 from e2s.security.pki.approvals import Judge
 from e2s.security.pki.feed_service import FeedClient, feed_doors
+from e2s.security.pki.proving import Prover
 from e2s.security.pki.queue import IssueQueue
 from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.pki.service import doors, for_peers
@@ -48,6 +49,7 @@ def certification_authority(place: Place) -> Assembled:
     authority = open_component_ca(place, kind="operating-ca")
     trust = Trust(Verifier(place.whole.anchors()), OwnLists(authority, place.home.path / "ca" / ROOT_LIST))
     judge = Judge(trust=trust, authoriser=authority.authoriser, community=place.community.name, ca=place.name)
+    prover = authority.prove = Prover(here=0)
     queue = IssueQueue(authority)
     orders = doors(authority, judge, queue.issue_ders)
     officer = place.community.urn(place.component.party)
@@ -67,6 +69,7 @@ def certification_authority(place: Place) -> Assembled:
     def close() -> None:
         queue.close()
         authority.close()
+        prover.close()
 
     outboxes: tuple[tuple[str, Database, Outbox], ...] = (("", authority.database, authority.outbox),)
     return Assembled(handle=answer.handle, tick=tick, close=close, outboxes=outboxes)
