@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,9 +24,13 @@ from e2s.cli.main import main
 from e2s.crypto import stamps
 from e2s.crypto.certificates import serial_number
 from e2s.network.sessions.client import HttpExchange
+from e2s.network.sessions.server import Server, listen
+from e2s.network.sessions.tls import TlsFiles
+from e2s.security.keys.phrase import Phrase
 from e2s.security.pki.certify import Wish, certify, read_request
 from e2s.security.pki.profiles import profile
 from e2s.security.timestamping import authority as stamping
+from e2s.security.timestamping.home import open_home
 from tests.worlds.pki import make_pki
 from tests.worlds.token import LABEL, MODULE, PIN, tokens  # noqa: F401
 
@@ -213,6 +219,41 @@ def test_ask_over_http(here, served, capsys):
         .build()
     )
     assert verifier.verify_message(rfc3161_client.decode_timestamp_response(reply), TEXT)
+
+
+def test_ask_over_tls(here, capsys):
+    founded(here, capsys)
+    certificate, chain, key = here.issue("tls-server", "127.0.0.1")
+    Path("server.pem").write_bytes(certificate.pem + chain[0].pem)
+    Path("server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    opened, close = open_home(
+        Path("tsa"), Phrase("correct horse"), clock=SystemClock(), random=secrets.token_bytes
+    )
+    files = TlsFiles(certificate_file=Path("server.pem"), key_file=Path("server.key"))
+    server, ready = Server(opened.handle, listen(), tls=files), threading.Event()
+    serving = threading.Thread(target=server.run, args=(ready.set,))
+    serving.start()
+    assert ready.wait(20)
+    try:
+        url = f"https://127.0.0.1:{server.port}/stamps"
+        found = told(
+            capsys, "ask", "contract", "--url", url, "--tls-trust", "root.pem", *TRUST, "--name", NAME
+        )
+        assert found["authority"] == NAME
+        Path("other.pem").write_bytes(make_pki().root.pem)
+        for arguments, status, rule in (
+            (("--tls-trust", "other.pem"), 1, "unreachable"),
+            ((), 2, ""),
+            (("--tls-trust", "root.pem", "--name", f"{NAME}-2"), 1, "wrong-name"),
+        ):
+            with pytest.raises(SystemExit) as caught:
+                main(("tsa", "ask", "contract", "--url", url, *TRUST, *arguments))
+            assert caught.value.code == status
+            assert rule in capsys.readouterr().err
+    finally:
+        server.stop()
+        serving.join()
+        close()
 
 
 def curl(url: str) -> bytes:
