@@ -44,7 +44,7 @@ def rounds() -> Iterator[Figure]:
         for world in (few, many):
             world.office.database.close()
     detail = {"rows": ROWS, "rounds": ROUNDS, "bare_us": 1e6 * statistics.median(bare) / ROWS}
-    for name, taken, limit in (("judge", judged, 8.0), ("register", registered, 24.0)):
+    for name, taken, limit in (("judge", judged, 6.0), ("register", registered, 15.0)):
         ratio = statistics.median(one / base for one, base in zip(taken, bare, strict=True))
         taken_us = 1e6 * statistics.median(taken) / ROWS
         yield Figure(

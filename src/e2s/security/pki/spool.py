@@ -56,14 +56,14 @@ def answer_spool(
     """Answer every question in ``folder`` that has no answer yet by the door of its path; how many."""
     number = 0
     for name in _questions(folder):
-        octets = _read(folder / _ASK / name)
-        if octets is None:
-            continue
-        path, _, body = octets.partition(b"\n")
-        door = doors.get(path.decode("ascii", "replace"))
         try:
+            octets = _read(folder / _ASK / name)
+            if octets is None:
+                continue
             if hashlib.sha256(octets).hexdigest() != name:
                 raise Refusal("spool-altered", "the question is not what its name is the digest of")
+            path, _, body = octets.partition(b"\n")
+            door = doors.get(path.decode("ascii", "replace"))
             if door is None:
                 raise Refusal("link-no-door", "nothing is served at this path")
             answer = _DONE + door(peer, body)
@@ -80,7 +80,8 @@ def _questions(folder: Path) -> Iterator[str]:
     """The names of questions without an answer, the oldest first."""
     found = []
     for path in (folder / _ASK).glob("*"):
-        if _NAME.fullmatch(path.name) and not (folder / _ANSWER / path.name).exists():
+        known = (folder / _ANSWER / path.name).exists()
+        if _NAME.fullmatch(path.name) and not known and path.is_file() and not path.is_symlink():
             try:
                 found.append((path.stat().st_mtime_ns, path.name))
             except FileNotFoundError:
