@@ -130,6 +130,10 @@ def test_a_place_that_changed_its_mind(folder):
     for other in (InSealedFile(), InToken(place=place(), label="another")):
         with pytest.raises(Misuse, match="key-waits"):
             new(folder, other)
+    elsewhere = folder.with_name("other")
+    new(elsewhere, InSealedFile()).close()
+    with pytest.raises(Misuse, match="key-waits"):
+        new(elsewhere, InToken(place=place(), label="another"))
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def make_key(
     if (folder / f"{label}.pse").exists() or (folder / f"{label}.pem").exists():
         raise Misuse("key-exists", "there already is a certified key here", folder=str(folder))
     recorded = (folder / FILE).exists()
-    if recorded and read_where(folder) != where:
+    sealed = pending(folder, label).exists() and isinstance(where, InToken)
+    if sealed or (recorded and read_where(folder) != where):
         raise Misuse("key-waits", "a key in another place waits here for its certificate", folder=str(folder))
     if isinstance(where, InSealedFile):
         new: NewKey = waiting_in_file(folder, secret, suite, label, random, cost or production_cost())
