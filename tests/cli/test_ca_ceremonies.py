@@ -112,6 +112,30 @@ def test_a_lost_root_is_rehearsed_and_recovered(centre, tmp_path):  # noqa: F811
     )
 
 
+def test_a_root_that_never_meets_its_ca(desk, tmp_path):  # noqa: F811
+    """A request goes there, public files come back; nothing secret travels."""
+    digest = desk.told("root", "root", "--name", "market", *ROOT_PHRASE)["digest"]
+    desk.run("prepare", "ca", "--out", "ca.p10", *OPEN)
+    certify = ("certify", "root", "--request", "ca.p10", "--component", "ca", "--out", "back", *ROOT_PHRASE)
+    made = desk.told(*certify)
+    assert made["root"] == digest
+    assert desk.told(*certify)["serial"] == made["serial"]
+    brought = sorted(path.name for path in (tmp_path / "back").rglob("*") if path.is_file())
+    assert brought == ["0001.cms", "0002.cms", "ca.pem", "root.crl", "root.pem"]
+    install = ("install", "ca", "--from", "back", *OPEN, "--root-digest")
+    assert desk.refused(*install, "sha-256:other") == "other-root"
+    assert desk.refused(*SHOP, status=2) in {"no-ca", "not-certified"}
+    for _ in range(2):
+        assert desk.told(*install, digest)["serial"] == made["serial"]
+    desk.run(*SHOP)
+    trust = ("-CAfile", "root/root.pem", "-untrusted", "ca/ca.pem")
+    assert openssl("verify", *trust, "shop.example.pem").endswith("OK\n")
+    # another key that waits is not the one that was certified
+    desk.run("prepare", "other", "--out", "other.p10", *OPEN)
+    wrong = ("install", "other", "--from", "back", *OPEN, "--root-digest", digest)
+    assert desk.refused(*wrong, status=2) == "key-mismatch"
+
+
 def test_another_community_is_cross_certified(centre):  # noqa: F811
     centre.run("root", "fair", "--name", "fair", "--phrase-file", "fair.phrase")
     limits = ("--permit", "dir:O=fair", "--map", f"high={oids.CONFIDENCE['low']}", "--path-length", "0")
@@ -150,9 +174,10 @@ def test_a_buying_organisations_own_ca(centre):  # noqa: F811
 
 def test_it_serves_lists_and_answers(centre, tmp_path):  # noqa: F811
     centre.run(*SHOP)
-    command = [Path(sys.executable).parent / "e2s", "ca", "serve", "ca", *OPEN]
+    command = [str(Path(sys.executable).parent / "e2s"), "ca", "serve", "ca", *OPEN]
     served = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
+        assert served.stdout is not None
         origin = served.stdout.readline().split()[1]
         exchange = HttpExchange(timeout_seconds=20)
         ca = Certificate.read(Path("ca/ca.pem").read_bytes())
@@ -166,6 +191,7 @@ def test_it_serves_lists_and_answers(centre, tmp_path):  # noqa: F811
     finally:
         served.terminate()
         assert served.wait(30) == 0
+        assert served.stdout is not None
         served.stdout.close()
 
 

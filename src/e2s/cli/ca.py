@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from e2s.cli import ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_serve, ca_show, ca_withdraw
+from e2s.cli import ca_apart, ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_serve, ca_show, ca_withdraw
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,9 @@ _COMMANDS = (
         ca_founding.create,
         "e2s ca create ca --root root --phrase-file ca.phrase",
     ),
+    ("prepare", ca_apart.prepare, "e2s ca prepare ca --out ca.p10"),
+    ("certify", ca_apart.certify, "e2s ca certify root --request ca.p10 --component ca --out for-ca"),
+    ("install", ca_apart.install, "e2s ca install ca --from for-ca --root-digest sha-256:2DbQ..."),
     (
         "issue",
         ca_issue.issue,

@@ -17,9 +17,10 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.rights import Authoriser, TableAuthoriser
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import spki_of
+from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
 from e2s.security.keys.phrase import Phrase
-from e2s.security.keys.where import NewKey, OpenedKey, make_key
+from e2s.security.keys.where import OpenedKey, make_key
 from e2s.security.pki import ceremony_record, holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.ceremony_record import Record, Right
@@ -146,7 +147,7 @@ def found_authority(
     Repeated after a kill it goes on with the same key.  Raises ``component-taken`` where another CA has the
     component's name and ``officer`` may not name officers.
     """
-    waiting = _Waiting(kind, name, component, occasion)
+    waiting = NewCa(kind, name, component, occasion)
     key = _certified_key(root, folder, phrase, waiting, officer=officer, setting=setting)
     chain = copy_records(root.folder, folder, root.certificate)
     return _opened(folder, key, kind, component, authoriser or chain.authoriser(), setting)
@@ -175,8 +176,8 @@ def read_record(octets: bytes, root: Certificate) -> TableAuthoriser:
     return TableAuthoriser(ceremony_record.read(octets, root).rights)
 
 
-class _Waiting(NamedTuple):
-    """A CA that waits for its certificate, and what its ceremony's record says besides."""
+class NewCa(NamedTuple):
+    """A CA that waits for its certificate: profile, URN, component name, and the occasion."""
 
     kind: str
     name: str
@@ -185,7 +186,7 @@ class _Waiting(NamedTuple):
 
 
 def _certified_key(
-    root: Root, folder: Path, phrase: Phrase, wanted: _Waiting, *, officer: str, setting: Setting
+    root: Root, folder: Path, phrase: Phrase, wanted: NewCa, *, officer: str, setting: Setting
 ) -> OpenedKey:
     """The folder's key, certified by ``root``; the key that an earlier call left there if there is one."""
     if (folder / KEY).exists() or (folder / OWN).exists():
@@ -197,28 +198,28 @@ def _certified_key(
         publish_own(folder, (own,), root.certificate)
         return opened
     key = make_key(folder, setting.where, phrase, setting.suite, random=setting.random, cost=setting.cost)
-    before = _issued(root, spki_of(key.public_key), wanted.kind)
-    on_record = [item for item in root.chain.items("certificate") if item.component == wanted.component]
-    if before is not None and any(item.digest == before.id for item in on_record):
-        certificate = before
-    else:
-        certificate = _certify(root, key, wanted, before, officer=officer, taken=bool(on_record))
+    certificate = certify_ca(root, key.public_key, wanted, officer=officer)
     opened = key.certified(certificate)
     publish_own(folder, (certificate,), root.certificate)
     return opened
 
 
-def _certify(
-    root: Root, key: NewKey, wanted: _Waiting, before: Certificate | None, *, officer: str, taken: bool
-) -> Certificate:
-    """The ceremony in which a waiting key is certified, or a killed one's certificate put on record."""
-    kind, name, component = wanted.kind, wanted.name, wanted.component
-    occasion = wanted.occasion
+def certify_ca(root: Root, key: PublicKey, wanted: NewCa, *, officer: str) -> Certificate:
+    """Certify a CA's waiting key in a ceremony, once; what a killed one did is put on record.
+
+    Raises :class:`Refusal` ``not-authorised`` also where another CA has the component's name, for an officer
+    who may not name officers.
+    """
+    kind, name, component, occasion = wanted
+    before = _issued(root, spki_of(key), kind)
+    on_record = [item for item in root.chain.items("certificate") if item.component == component]
+    if before is not None and any(item.digest == before.id for item in on_record):
+        return before
     act = "replacing" if occasion.lost else "certifying"
     with root.ceremony(act, officer=officer, present=occasion.present, note=occasion.note) as held:
         if occasion.lost is not None:
             root.revoke_lost(occasion.lost, occasion.reason, officer=officer)
-        if taken and occasion.rights - held.rights:
+        if on_record and occasion.rights - held.rights:
             root.require_namer(officer)
         held.rights |= occasion.rights
         if before is not None:
@@ -226,7 +227,7 @@ def _certify(
         community, party = name.split(":")[2:4]
         certificate = before or root.issue(
             kind,
-            key.public_key,
+            key,
             (name,),
             officer=officer,
             component=component,
