@@ -304,13 +304,13 @@ def test_another_web_server_serves_the_folder_as_well(pair):
         try:
             origin = f"http://127.0.0.1:{server.server_port}"
             services = ClientServices(exchange, [(origin, PKI.root), (origin, PKI.operating)], pair.clock)
-            assert len(services.crls()) == 2
+            assert len(services.crls(PKI.operating)) == 2
             pair.clock.forward(seconds=2)
-            services.crls()
+            services.crls(PKI.operating)
             pair.ca.revoke(pair.issue().serial, "superseded", officer=OFFICER)
             pair.following.tick()
             pair.clock.forward(seconds=2)
-            newest = [CrlIndex.read(der) for der in services.crls()]
+            newest = [CrlIndex.read(der) for der in services.crls(PKI.operating)]
         finally:
             exchange.close()
             server.shutdown()

@@ -324,3 +324,14 @@ def test_a_responder_elsewhere_is_not_asked(tmp_path):
     elsewhere = site.issue(places=Places(base=ORIGIN, ocsp="http://evil.example/ocsp"))
     assert ask(site, elsewhere) is None
     assert ask(site, site.issue()) is None
+
+
+def test_nobody_is_asked_where_nothing_is_judged(tmp_path):
+    """Lists for evidence are those that were used: no round trip within a transaction."""
+    site = Site(tmp_path)
+    assert site.services.crls() == ()
+    site.rule(site.issue())
+    site.clock.forward(seconds=2)
+    site.asked.clear()
+    assert len(site.services.crls()) == 2
+    assert site.asked == []

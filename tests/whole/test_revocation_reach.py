@@ -102,7 +102,7 @@ class Reach:
         people = [home.wallet.desk.trust for home in self.whole.wallets.values()]
         people += [home.desk.office.trust for home in self.whole.managers.values()]
         for one in (*self.sources, *people):
-            one.source.crls()
+            one.source.crls(*self.whole.home.anchors())
 
     def hold(self, component: str, label: str) -> None:
         ca = self.ca_of(label)

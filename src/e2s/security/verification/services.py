@@ -69,12 +69,13 @@ class ClientServices:
     def crls(self, *certificates: Certificate) -> Sequence[bytes]:
         """The newest lists known, those that ``certificates`` name at a known repository among them.
 
-        While one thread asks, others take what is at hand, unless there is nothing yet.
+        While one thread asks, others take what is at hand, unless there is nothing yet.  Nobody is asked
+        where no certificates are given: evidence is put together within a transaction.
         """
         now = self._clock.now()
         self._learn(certificates)
         followed = self._followed()
-        if any(one.due(now, self._every) for one in followed):
+        if certificates and any(one.due(now, self._every) for one in followed):
             lacking = any(one.held is None for one in followed)
             if self._fetching.acquire(blocking=lacking):
                 try:

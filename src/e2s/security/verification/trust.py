@@ -23,7 +23,8 @@ class CrlSource(Protocol):
     def crls(self, *certificates: Certificate) -> Sequence[bytes]:
         """DER CRLs, possibly stale: the verifier decides about freshness.
 
-        ``certificates`` are those to be judged: lists that they name may be wanted.
+        ``certificates`` are those to be judged: lists that they name may be wanted.  Without any it gives
+        what was used last, and asks nobody.
         """
 
 
