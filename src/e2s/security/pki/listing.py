@@ -17,7 +17,7 @@ from e2s.base.errors import Fact, Misuse
 from e2s.security.pki import list_store, store
 from e2s.security.pki.feed import Listed
 from e2s.security.pki.office import Office
-from e2s.security.status.lists import Shard, write_list
+from e2s.security.status.lists import Octets, Shard, write_list
 from e2s.security.verification.fetching import crl_path
 
 #: A list with no more entries is made whole after each change.
@@ -78,14 +78,14 @@ class Lists:
                 )
                 rows.append((row, delta))
         ended: list[int] = []
-        found: dict[bool, tuple[int, list[bytes]]] = {}
+        found: dict[bool, tuple[int, list[Octets]]] = {}
         with office.database.reading() as connection:
             upto = list_store.last_withdrawal(connection, part)
             if complete:
                 found[False] = self._standing(connection, part, at, ended)
             if base is not None:
                 changed = list_store.since(connection, part, base.upto)
-                found[True] = len(changed), changed[::-1]
+                found[True] = len(changed), [*reversed(changed)]
         made = {
             delta: self._written(part, found[delta][1], number, at, base if delta else None)
             for _, delta in rows
@@ -97,23 +97,19 @@ class Lists:
 
     def _standing(
         self, connection: sa.Connection, part: int | None, at: datetime, ended: list[int]
-    ) -> tuple[int, list[bytes]]:
-        """How many stand on a complete list, and their entries, joined, the last first.
-
-        Who has ended goes to ``ended``.
-        """
-        count, joined = 0, []
+    ) -> tuple[int, list[Octets]]:
+        """How many stand on a complete list, and their entries, joined; who has ended goes to ``ended``."""
+        count, joined = 0, bytearray()
         for some, past, octets in list_store.standing(connection, part, store.seconds(at)):
             count += some
             ended += past
-            joined.append(octets)
-        joined.reverse()
-        return count, joined
+            joined += octets
+        return count, [joined]
 
     def _written(
         self,
         part: int | None,
-        entries: list[bytes],
+        entries: list[Octets],
         number: int,
         at: datetime,
         base: sa.Row[Any] | None,
@@ -175,7 +171,7 @@ class Lists:
         return self._office.places.base + crl_path(self._office.certificate, part, delta=delta)
 
 
-def _drained(entries: list[bytes]) -> Iterator[bytes]:
+def _drained(entries: list[Octets]) -> Iterator[Octets]:
     """The entries from the last, each of them forgotten here as it is given."""
     while entries:
         yield entries.pop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cryptography import x509
 
@@ -28,6 +28,10 @@ _JOINED, _LONG = 4096, 4096
 _REMOVED = der.oid("2.5.29.21") + der.octet_string(der.tlv(der.ENUMERATED, b"\x08"))
 
 
+#: Entries come singly, or many of them joined.
+Octets: TypeAlias = bytes | bytearray
+
+
 class Shard(NamedTuple):
     """One part of a CA's list: ``url`` is the distribution point that the certificates of the part name."""
 
@@ -42,7 +46,7 @@ def shard_of(serial: int, shards: int) -> int:
 
 
 def write_list(
-    entries: Iterable[bytes],
+    entries: Iterable[Octets],
     issuer: Signer,
     *,
     number: int,
@@ -105,9 +109,9 @@ def reason_flag(reason: str) -> x509.ReasonFlags:
     return flag
 
 
-def _parts(entries: Iterable[bytes]) -> Iterator[bytes]:
+def _parts(entries: Iterable[Octets]) -> Iterator[Octets]:
     """The entries, joined some at a time; what comes joined already is not copied."""
-    waiting: list[bytes] = []
+    waiting: list[Octets] = []
     for entry in entries:
         if len(entry) > _LONG:
             yield b"".join(waiting)
