@@ -31,7 +31,7 @@ from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.repository import store
 from e2s.security.repository.delegate import Delegate
 from e2s.security.repository.files import Repository
-from e2s.security.repository.following import MOST_CHANGES, Following
+from e2s.security.repository.following import MOST_CERTIFICATES, MOST_CHANGES, Following
 from e2s.security.repository.lookup import Lookup
 from e2s.security.repository.published import PublishedLists
 from e2s.security.status import store as statuses
@@ -180,12 +180,20 @@ def test_killed_between_any_two_steps_it_goes_on(pair, commit):
     assert pair.status(issued[1]).entry is not None
 
 
-def test_many_changes_come_in_rounds(pair):
+def test_many_changes_come_in_rounds_and_the_lists_before_each(pair):
     wanted = 2 * MOST_CHANGES + 7
     order = [pair.issue() for _ in range(3)]
     changes = [Change(n + 1, order[n % 3].serial, None, der=order[n % 3].der) for n in range(wanted)]
     pair.ca.changes = lambda after, most=1000: changes[after : after + most]
+    asked = []
+
+    def noting(_origin, request, deliver):
+        asked.append(request.path)
+        return deliver(request)
+
+    pair.exchange.faults.append(noting)
     pair.following.tick()
+    assert asked.count("/lists") >= wanted // MOST_CERTIFICATES
     with pair.database.reading() as connection:
         assert store.followed(connection, PKI.operating.id) == wanted
         assert statuses.followed(connection, PKI.operating) == wanted

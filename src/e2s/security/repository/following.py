@@ -27,6 +27,8 @@ from e2s.security.repository.published import Label, Listed, PublishedLists
 #: How many changes are taken in one transaction, and how often in one go.
 MOST_CHANGES: Final = 200
 _MOST_ROUNDS: Final = 25
+#: How many certificates are written before the lists are asked for again: each costs the disk two flushes.
+MOST_CERTIFICATES: Final = 50
 
 
 class Change(Protocol):
@@ -105,11 +107,15 @@ class Following:
         self._lost = ""
 
     def tick(self) -> None:
-        """Take what is new; what cannot be taken now is an event once, and tried again at the next tick."""
+        """Take what is new; what cannot be taken now is an event once, and tried again at the next tick.
+
+        However many certificates wait, no revocation waits for them.
+        """
         try:
-            self._take_lists()
-            newest = self._take_statuses()
-            self._take_certificates(newest)
+            for _ in range(_MOST_ROUNDS):
+                self._take_lists()
+                if not self._take_certificates(self._take_statuses()):
+                    break
         except E2SError as error:
             self._tell(error.rule)
         else:
@@ -140,21 +146,21 @@ class Following:
                 statuses.apply(connection, self._ca, changes, self._clock.now())
         return None
 
-    def _take_certificates(self, newest: int | None) -> None:
-        """Publish every certificate that was issued, and let it be found."""
-        for _ in range(_MOST_ROUNDS):
-            with self._database.reading() as connection:
-                after = store.followed(connection, self._ca.id)
-            changes = self._feed.changes(after, MOST_CHANGES) if after != newest else ()
-            if not changes:
-                return
-            issued = [Certificate.read(change.der) for change in changes if change.der]
+    def _take_certificates(self, newest: int | None) -> bool:
+        """Publish the next certificates that were issued and let them be found; whether more may wait."""
+        with self._database.reading() as connection:
+            after = store.followed(connection, self._ca.id)
+        changes = self._feed.changes(after, MOST_CERTIFICATES) if after != newest else ()
+        if not changes:
+            return False
+        issued = [Certificate.read(change.der) for change in changes if change.der]
+        for certificate in issued:
+            self._files.publish_certificate(certificate)
+        with self._database.transaction() as connection:
             for certificate in issued:
-                self._files.publish_certificate(certificate)
-            with self._database.transaction() as connection:
-                for certificate in issued:
-                    self._lookup.add_certificate(connection, certificate)
-                store.follow(connection, self._ca.id, changes[-1].number)
+                self._lookup.add_certificate(connection, certificate)
+            store.follow(connection, self._ca.id, changes[-1].number)
+        return changes[-1].number != newest
 
     def _tell(self, rule: str) -> None:
         """Record that the CA was lost, by which rule, and that it was found again: once each."""
