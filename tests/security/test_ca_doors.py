@@ -28,6 +28,7 @@ from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.certify import request
 from e2s.security.pki.profiles import PROFILES, profile
 from e2s.security.pki.service import CaClient, doors, for_peers
+from e2s.security.pki.statement import request_stated
 from e2s.security.status.entries import decode
 from tests.worlds.pki import SetClock, make_pki
 
@@ -385,6 +386,18 @@ def test_requests_refused(door, case):
     assert door.issued() == []
 
 
+def test_key_that_signs_nothing_needs_a_statement_that_the_ca_believes(door):
+    """RFC 9883: stated by a certificate of this CA for the same holder, and by no other's."""
+    name, key = "urn:e2s:market:alpha:ada", generate("ml-kem-768", secrets.token_bytes)
+    strange, own = make_pki().signer("buyer", name), holder(door, name)
+    order = door.order(key, profile="buyer-agreement", names=[name])
+    word = door.approved(door.registration([order]))
+    (refused,) = door.client.issue(word, [request_stated(key.public_key(), (name,), strange)])
+    assert refused.rule == "no-possession"
+    (made,) = door.client.issue(word, [request_stated(key.public_key(), (name,), own)])
+    assert made.public_key == key.public_key()
+
+
 def test_key_of_another_use(door):
     key = new_key()
     names = ["urn:e2s:market:volt"]
@@ -416,6 +429,13 @@ def test_doors_are_for_their_peers(door):
         guarded["/issue"]("volt-shop", b"")
     with pytest.raises(Refusal, match="not-canonical"):
         guarded["/issue"]("authority-registration", b"")
+
+
+def holder(door, name):
+    key = new_key()
+    order = door.order(key, profile="buyer", names=[name])
+    (made,) = door.client.issue(door.approved(door.registration([order])), [csr(key)])
+    return KeySigner(made, (door.pki.operating,), key)
 
 
 def certified(door):

@@ -74,6 +74,7 @@ class Finder:
         self._upto = self._last = -1
         self._sorted: list[tuple[int, int]] = []
         self._target = 0
+        self._going = True
         self._newer = Prepared(
             sa.select(table.id, table.serial, table.spki, table.approval)
             .where(table.id > given("after"))
@@ -108,6 +109,8 @@ class Finder:
     def settle(self, connection: sa.Connection) -> bool:
         """Take the index one slice further, when enough waits, in an act's transaction; whether it did."""
         with self._lock:
+            if len(self._tail) < WAITING and not self._going:
+                return False
             upto, target, behind = self._read_state(connection)
             if not target:
                 # what was indexed a moment ago waits here until it is next caught up
@@ -137,7 +140,8 @@ class Finder:
 
     def _catch_up(self, connection: sa.Connection) -> None:
         """Know what was recorded since, and forget what the index knows."""
-        upto, _, _ = self._read_state(connection)
+        upto, target, _ = self._read_state(connection)
+        self._going = target > 0
         if self._upto < upto:
             kept = {n: tuple(one for one in ones if one > upto) for n, ones in self._tail.items()}
             self._tail = {n: ones for n, ones in kept.items() if ones}

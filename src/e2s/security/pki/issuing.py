@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -34,8 +35,7 @@ VOID = "cessationOfOperation"
 MOST = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A wish that was permitted: by whom, in which case, and what it follows from."""
 
     wish: Wish
@@ -50,8 +50,7 @@ class Wanted:
         return self.wish.names[0] if self.wish.names else self.wish.distinguished_name.rfc4514_string()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Intended:
+class _Intended(NamedTuple):
     """A certificate on its way."""
 
     wanted: Wanted

@@ -49,8 +49,17 @@ def read_proof(octets: bytes) -> Proven:
 
 
 def read_proven(octets: bytes) -> Proven:
-    """The same of a request whose signature was found good elsewhere."""
-    return _read(octets)[0]
+    """The same of a request whose signature was found good elsewhere.
+
+    Raises :class:`Refusal` ``bad-request``.
+    """
+    if _STATEMENT in octets:
+        return _read(octets)[0]
+    try:
+        key = x509.load_der_x509_csr(octets).public_key()
+        return Proven(cast(PublicKey, key), _parts(octets)[2])
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise Refusal("bad-request", "the octets are not a request that can be read") from error
 
 
 def prove_here(requests: Sequence[bytes]) -> list[Proven | Refusal]:

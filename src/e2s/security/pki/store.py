@@ -211,9 +211,9 @@ def voided(connection: sa.Connection, row: dict[str, object]) -> sa.Row[Any]:
 def _record(connection: sa.Connection, rows: Sequence[dict[str, object]]) -> int:
     """Add certificates at the end; the number of the first."""
     first = (_LAST_ID.value(connection) or 0) + 1
-    prepared.add_all(
-        connection, CERTIFICATES, [{"id": first + place, **row} for place, row in enumerate(rows)]
-    )
+    for number, row in enumerate(rows, first):
+        row["id"] = number
+    prepared.add_all(connection, CERTIFICATES, rows)
     return first
 
 
