@@ -40,6 +40,7 @@ from e2s.security.timestamping.client import StampClient, check_stamp
 from e2s.security.timestamping.judging import judge_stamp
 from e2s.security.verification.trust import HeldCrls, Trust
 from tests.worlds.pki import START, SetClock, make_pki
+from tests.worlds.small_disk import fill, small_disk  # noqa: F401
 
 IMPRINT = hashlib.sha256(b"signature value").digest()
 TSA = "urn:e2s:market:tsa"
@@ -498,6 +499,20 @@ def test_a_key_that_does_not_sign_is_a_failure_of_the_system(office):
     authority = office.open(Mute(office.signer))
     assert failure(authority.answer(stamps.request(IMPRINT, 5))) == "systemFailure"
     assert b'"rule":"token-removed"' in office.events()[0]
+
+
+def test_a_full_disk_dates_nothing(small_disk):  # noqa: F811
+    office = Office(small_disk)
+    query = stamps.request(IMPRINT, 5)
+    assert ask(office, query).status == 200
+    others = fill(small_disk)
+    replies = [office.authority.answer(query) for _ in range(60)]
+    assert failure(replies[-1]) == "systemFailure"
+    others.unlink()
+    stamps.read_response(office.authority.answer(query))
+    given = sum(replies[n] != replies[-1] for n in range(60))
+    assert sum(b'"stamp.issued"' in event for event in office.events()) == given + 2
+    office.authority.close()
 
 
 def test_nothing_is_granted_that_is_not_on_record(office, monkeypatch):

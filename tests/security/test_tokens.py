@@ -10,6 +10,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pkcs11
@@ -41,7 +42,17 @@ from e2s.security.pki.profiles import profile
 from e2s.security.status.lists import revocation_list
 from tests.worlds.pki import START, make_pki
 from tests.worlds.programs import openssl
-from tests.worlds.token import LABEL, MODULE, PIN, fault, faulty_module, place, tokens  # noqa: F401
+from tests.worlds.small_disk import fill, small_disk  # noqa: F401
+from tests.worlds.token import (  # noqa: F401
+    LABEL,
+    MODULE,
+    PIN,
+    Tokens,
+    fault,
+    faulty_module,
+    place,
+    tokens,
+)
 
 SUITES = ("p256-sha256", "p384-sha384", "p521-sha512", "rsa3072-pss-sha256", "rsa3072-pkcs1-sha256")
 SERIAL = 1 << 127
@@ -348,6 +359,36 @@ def test_two_keys_of_one_label(tokens):  # noqa: F811
     assert caught(lambda: keys.lent("twin")).rule == "key-ambiguous"
     keys.destroy("twin")
     assert keys.labels() == ()
+
+
+def test_a_disk_that_is_full(small_disk, monkeypatch):  # noqa: F811
+    made = Tokens(small_disk)
+    monkeypatch.setenv("SOFTHSM2_CONF", str(made.settings))
+    made.add()
+    keys = made.open()
+    signer = root_of(keys)
+    others = fill(small_disk)
+    assert caught(lambda: keys.generate("one", "p256-sha256")).rule in {"token-failed", "token-full"}
+    assert signer.sign(b"x")
+    others.unlink()
+    assert keys.labels() == ("root",)
+    keys.generate("one", "p256-sha256")
+    keys.close()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_public_half_alone(tokens, tmp_path, ours):  # noqa: F811
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    (tmp_path / "half").write_bytes(spki_of(key))
+    known = sha256(b"half").hexdigest()[:32] if ours else "0102"
+    tokens.tool("--write-object", f"{tmp_path}/half", "--type", "pubkey", "--label", "half", "--id", known)
+    keys = tokens.open()
+    if ours:
+        assert spki_of(keys.generate("half", "p256-sha256")) != spki_of(key)
+        assert tokens.tool("--list-objects", "--type", "pubkey").count("half") == 1
+    else:
+        assert caught(lambda: keys.generate("half", "p256-sha256")).rule == "key-exists"
+        assert "half" in tokens.tool("--list-objects", "--type", "pubkey")
 
 
 def test_a_kill_behind_the_generation_leaves_the_key_in_sight(tokens):  # noqa: F811

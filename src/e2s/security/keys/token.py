@@ -7,6 +7,7 @@ signature costs one short exchange whatever is signed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from e2s.base import meter
@@ -23,6 +24,7 @@ from e2s.security.keys.token_objects import (
     Key,
     Use,
     check_kept,
+    clear,
     flag,
     generate_pair,
     label_of,
@@ -77,14 +79,14 @@ class TokenKeys:
         check_label(label)
         if suite not in GENERATED:
             raise Misuse("suite-unknown", "no token generates keys for this suite", suite=suite)
-        if label in self.labels():
-            raise Misuse("key-exists", "the token has a key of this label", label=label)
         pkcs11 = self._pkcs11
-
-        def generating(session: Any) -> None:
-            generate_pair(pkcs11, session, label, suite)
-
-        self._open().write(generating)
+        self._open().write(lambda session: clear(pkcs11, session, label))
+        try:
+            self._open().write(lambda session: generate_pair(pkcs11, session, label, suite))
+        except E2SError:
+            with suppress(E2SError):
+                self._open().write(lambda session: clear(pkcs11, session, label))
+            raise
         try:
             self._open().do(lambda session: check_kept(pkcs11, self._find(session, label, private=True)))
         except E2SError:

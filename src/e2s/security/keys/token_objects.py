@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from e2s.base.errors import Refusal
+from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.suites import MAX_RSA_BITS, MIN_RSA_BITS, SignatureSuite, signature_suite_of
@@ -99,11 +99,34 @@ def _signature(pair: bytes) -> bytes:
     return b"%b\x02%c%b\x02%c%b" % (head, len(r), r, len(s), s)
 
 
+def clear(pkcs11: Any, session: Any, label: str) -> None:
+    """Destroy the public half of a generation that did not end; raises :class:`Misuse` ``key-exists``.
+
+    Ours is known by its identifier, and by having no private half: anything else of this label stays.
+    """
+    classes = pkcs11.ObjectClass
+    found = [
+        one
+        for one in session.get_objects({pkcs11.Attribute.LABEL: label})
+        if one.object_class in {classes.PUBLIC_KEY, classes.PRIVATE_KEY}
+    ]
+    half = [one for one in found if one.object_class == classes.PUBLIC_KEY and one.id == _id_of(label)]
+    if len(half) != len(found):
+        raise Misuse("key-exists", "the token has a key of this label", label=label)
+    for one in half:
+        one.destroy()
+
+
+def _id_of(label: str) -> bytes:
+    """CKA_ID of the pairs that are generated here."""
+    return hashlib.sha256(label.encode()).digest()[:16]
+
+
 def generate_pair(pkcs11: Any, session: Any, label: str, suite: str) -> None:
     """A key pair for ``suite``, the private half sensitive and not extractable; the session may write."""
     attribute = pkcs11.Attribute
     named = {
-        "id": hashlib.sha256(label.encode()).digest()[:16],
+        "id": _id_of(label),
         "label": label,
         "store": True,
         "capabilities": pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
