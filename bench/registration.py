@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from bench.figure import Figure
 from e2s.security.pki.certify import read_request
 from e2s.security.registration import batch
+from e2s.security.registration.applicants import judge_rows
 from e2s.security.registration.sheets import request_of_pem
 from tests.worlds.pki import make_pki
 from tests.worlds.registration import OLGA, World, a_row, sheet
@@ -61,7 +62,7 @@ def _sheet(first: int, rows: int) -> tuple[io.BytesIO, list[bytes]]:
 
 def _judge(world: World, file: io.BytesIO) -> None:
     ident = batch.batch_id(file, world.office)
-    for judged, _ in batch.judge_rows(world.office, file, world.folder, OLGA, ident):
+    for judged, _ in judge_rows(world.office, file, world.folder, OLGA, ident):
         assert judged.result == "ok", judged
 
 

@@ -15,6 +15,7 @@ from e2s.security.keys.generation import generate
 from e2s.security.pki.approvals import MAX_ORDERS
 from e2s.security.registration import acts, approving, cases, store, withdrawing
 from e2s.security.registration.documents import approval_document, sign_document, write_orders
+from e2s.security.registration.tables import EVIDENCE
 from tests.worlds.pki import make_pki
 from tests.worlds.registration import OLGA, OSKAR, World, csr
 
@@ -230,7 +231,7 @@ def alter(world, case, old, new):
     with world.office.database.transaction() as connection:
         row = registered(connection, case)
         (seen,) = store.evidence(connection, row.n)
-        changed = store.EVIDENCE.update().where(store.EVIDENCE.c.case == row.n)
+        changed = EVIDENCE.update().where(EVIDENCE.c.case == row.n)
         connection.execute(changed.values(record=seen.record.replace(old, new)))
 
 
@@ -238,7 +239,7 @@ def digests_too(world, case):
     with world.office.database.transaction() as connection:
         row = registered(connection, case)
         (seen,) = store.evidence(connection, row.n)
-        changed = store.EVIDENCE.update().where(store.EVIDENCE.c.case == row.n)
+        changed = EVIDENCE.update().where(EVIDENCE.c.case == row.n)
         connection.execute(changed.values(digest=hashlib.sha256(seen.record).digest()))
 
 

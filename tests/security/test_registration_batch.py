@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.security.keys.generation import generate
-from e2s.security.registration import batch, sheets, store
+from e2s.security.registration import applicants, batch, sheets, store
 from e2s.security.registration.sheets import COLUMNS, REQUIRED, read_rows, safe_cell
 from tests.worlds.pki import make_pki
 from tests.worlds.registration import HEADER, OLGA, World, a_row, csr_pem, sheet
@@ -36,7 +36,7 @@ PEM = csr_pem()
 
 def judged(world, file, folder=None):
     ident = batch.batch_id(file, world.office)
-    return [one for one, _ in batch.judge_rows(world.office, file, folder or world.folder, OLGA, ident)]
+    return [one for one, _ in applicants.judge_rows(world.office, file, folder or world.folder, OLGA, ident)]
 
 
 def registered(world, file, signer=None):
@@ -102,11 +102,11 @@ def test_what_was_registered_before_a_kill_is_approved_first(world):
     """The process died between the commit of the cases and that of the signature."""
     file = sheet([a_row(n) for n in range(3)])
     ident = batch.batch_id(file, world.office)
-    rows = batch.judge_rows(world.office, file, world.folder, OLGA, ident)
-    applicants = [one for _, one in rows if one is not None]
+    rows = applicants.judge_rows(world.office, file, world.folder, OLGA, ident)
+    good = [one for _, one in rows if one is not None]
     with world.office.database.transaction() as connection:
-        for one in applicants[:2]:
-            name, holder = batch._named(world.office, store.Register(connection), one, world.clock.now())
+        for one in good[:2]:
+            name, holder = applicants.named(world.office, store.Register(connection), one, world.clock.now())
             batch._add(world.office, connection, one, name, holder, OLGA, ident, world.clock.now())
     assert world.count("named") == 2
     file.seek(0)

@@ -24,7 +24,7 @@ from e2s.security.pki.approvals import Judge
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.certify import request
 from e2s.security.pki.service import doors
-from e2s.security.registration import acts, approving, ordering, store, withdrawing
+from e2s.security.registration import acts, approving, ordering, store, tables, withdrawing
 from e2s.security.registration.evidence import Evidence
 from e2s.security.registration.office import Office
 from tests.worlds.pki import Pki, SetClock
@@ -73,7 +73,7 @@ class World:
             community="market",
             component="authority-registration",
             ca=CA,
-            database=Database.open(self.folder / "data.db", store.TABLES),
+            database=Database.open(self.folder / "data.db", tables.TABLES),
             trust=self.pki.trust(self.clock),
             authoriser=TableAuthoriser(RIGHTS_GIVEN),
             clock=self.clock,
@@ -161,7 +161,7 @@ class World:
 
     def events(self) -> list[dict]:
         with self.office.database.reading() as connection:
-            waiting = store.OUTBOX.waiting(connection, "audit", 100_000)
+            waiting = tables.OUTBOX.waiting(connection, "audit", 100_000)
         return [wire.decode(body) for _, body in waiting]
 
     def kinds(self) -> list[str]:

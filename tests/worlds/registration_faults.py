@@ -23,7 +23,7 @@ from e2s.base import meter, wire
 from e2s.crypto.certificates import Certificate
 from e2s.security.pki import store as pki_store
 from e2s.security.pki.spool import Spool, answer_spool
-from e2s.security.registration import batch, ordering, store
+from e2s.security.registration import batch, ordering, store, tables
 from tests.worlds.pki import Pki, make_pki
 from tests.worlds.registration import World, a_row, sheet
 
@@ -75,11 +75,11 @@ class Campaign:
         world.office = world.opened()
         try:
             with world.office.database.reading() as connection:
-                cases = list(connection.execute(sa.select(store.CASE)))
-                names = connection.execute(sa.select(sa.func.count()).select_from(store.NAME)).scalar_one()
+                cases = list(connection.execute(sa.select(tables.CASE)))
+                names = connection.execute(sa.select(sa.func.count()).select_from(tables.NAME)).scalar_one()
                 told = Counter(
                     (event["kind"], event["facts"].get("case"))
-                    for event in map(wire.decode, _events(connection, store.OUTBOX))
+                    for event in map(wire.decode, _events(connection, tables.OUTBOX))
                 )
         finally:
             world.office.database.close()

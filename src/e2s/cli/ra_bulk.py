@@ -18,7 +18,7 @@ from e2s.cli.ra_home import At, DryRun, Json, Officer, PhraseFile, Yes, confirm,
 from e2s.cli.report import document, say
 from e2s.security.registration import batch as bulk_of
 from e2s.security.registration import store
-from e2s.security.registration.batch import REPORT, Tally
+from e2s.security.registration.applicants import REPORT, Tally, judge_rows
 from e2s.security.registration.home import Home
 from e2s.security.registration.ordering import submit
 
@@ -60,7 +60,7 @@ def bulk(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _check_begun(ra, batch, resume=resume or dry_run)
         tally = Tally()
         with _writing(report) as write:
-            for judged, _ in bulk_of.judge_rows(ra.office, rows, file.parent, name, batch):
+            for judged, _ in judge_rows(ra.office, rows, file.parent, name, batch):
                 tally.count(judged)
                 write(judged.cells())
                 if judged.result == "refused" and not as_json and tally.refused <= _SHOWN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2s.community.place import Assembled, Place
-from e2s.security.registration import store
+from e2s.security.registration import tables
 from e2s.security.registration.acts import reserve
 from e2s.security.registration.home import RecordedOfficers, policy_in
 from e2s.security.registration.office import Office
@@ -17,7 +17,7 @@ def office_of(place: Place) -> Office:
         community=place.community.name,
         component=place.name,
         ca=place.peer("certification-authority").name,
-        database=place.database(store.TABLES),
+        database=place.database(tables.TABLES),
         trust=place.trust(),
         authoriser=RecordedOfficers(place.home.path, anchor),
         clock=place.clock,
@@ -41,5 +41,5 @@ def registration(place: Place) -> Assembled:
         handle=service.handle,
         tick=service.tick,
         close=service.close,
-        outboxes=(("", office.database, store.OUTBOX),),
+        outboxes=(("", office.database, tables.OUTBOX),),
     )

@@ -31,7 +31,7 @@ from e2s.security.keys.durable import replace_file
 from e2s.security.pki.folder import CEREMONIES, ROOT_LIST, copy_records, officers
 from e2s.security.pki.spool import Spool
 from e2s.security.pki.standalone import look
-from e2s.security.registration import store
+from e2s.security.registration import tables
 from e2s.security.registration.office import Office
 from e2s.security.registration.ordering import Ask
 from e2s.security.registration.policy import Policy, read_policy, shipped
@@ -160,7 +160,7 @@ def found_home(
         settings |= {"origin": origin, "link": str((link or folder / "links" / "ca.key").absolute())}
     text = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
     replace_file(folder / SETTINGS, text.encode(), 0o644)
-    Database.open(folder / BOOK, store.TABLES).close()
+    Database.open(folder / BOOK, tables.TABLES).close()
     return settings
 
 
@@ -193,7 +193,7 @@ def open_home(folder: Path, edges: Edges) -> Home:
         community=settings["community"],
         component=settings["component"],
         ca=settings["ca"],
-        database=Database.open(folder / BOOK, store.TABLES),
+        database=Database.open(folder / BOOK, tables.TABLES),
         trust=Trust(Verifier((root,)), FolderLists(lists)),
         authoriser=RecordedOfficers(folder, root),
         clock=edges.clock,

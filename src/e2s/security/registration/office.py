@@ -24,6 +24,7 @@ from e2s.security.registration import store
 from e2s.security.registration.documents import Word
 from e2s.security.registration.evidence import SALT_BYTES, document_digest
 from e2s.security.registration.policy import Policy, shipped
+from e2s.security.registration.tables import OUTBOX
 from e2s.security.verification.trust import Trust
 
 #: An officer's word is taken within this time of its signature.
@@ -95,7 +96,7 @@ class Office:
     ) -> None:
         """Write an event in the transaction of its effect."""
         event = Event(kind=kind, at=at, component=self.component, outcome=outcome, facts=facts)
-        store.OUTBOX.sink(connection).append(event)
+        OUTBOX.sink(connection).append(event)
 
     def refused(self, refusal: E2SError, at: datetime, **facts: Fact) -> None:
         """The event of a refusal."""
