@@ -107,6 +107,7 @@ COMMON: dict[str, dict[str, dict[str, Any]]] = {
         "k1": {"key": ec.SECP256K1()},
     },
     "ids": {"no-ids": {"key_ids": False}},
+    "serial": {"long-serial": {"serial": 2**159 - 1}, "serial-1": {"serial": 1}},
 }
 #: Those of a CA between.
 AUTHORITY: dict[str, dict[str, dict[str, Any]]] = COMMON | {
@@ -413,6 +414,8 @@ def singles() -> Iterator[Recipe]:
         for odd in ANSWERS:
             yield Recipe(cas, lists=((cas + 1, "missing"),), answers=((cas + 1, odd),))
     yield Recipe(1, lists=((2, "forged-list"),), crossed=True)
+    yield Recipe(1, ((2, "basic", "end-ca"), (2, "usage", "no-usage")))
+    yield Recipe(2, ((1, "key", "rsa2048"), (1, "self-issued", "self-issued")))
     mapped = (
         (1, "policies", "p1"),
         (2, "mapping", "map-1-2"),

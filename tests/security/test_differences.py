@@ -82,6 +82,11 @@ def forged_in_mesh(recipe: Recipe) -> bool:
     return recipe.crossed and recipe.has("forged-list")
 
 
+def rolled_over_kinds(recipe: Recipe) -> bool:
+    """Two CAs of one name have keys of different kinds."""
+    return recipe.has("self-issued") and recipe.has("rsa2048")
+
+
 ANCHOR_ODDITIES = ("expired", "future", "no-ca", "length-0", "dns-in", "dns-out")
 KINDS = (
     # cryptography.x509.verification: the profile of public web servers, without revocation and policies
@@ -105,6 +110,7 @@ KINDS = (
     Kind("dn-constraint", "cryptography", True, has("dn-in", "dn-case-in"), "unsupported directoryName"),
     Kind("uri-constraint", "cryptography", True, has("uri-in"), "unsupported name constraint"),
     Kind("work-bounded", "cryptography", True, lambda recipe: recipe.crossed, "xceed"),
+    Kind("end-that-is-a-ca", "cryptography", True, at_end("end-ca"), "cA must not be asserted"),
     Kind("end-usage", "cryptography", False, at_end("agrees-only"), "wrong-purpose"),
     Kind("end-without-use", "cryptography", False, at_end("no-use"), "wrong-purpose"),
     Kind("wildcard", "cryptography", False, at_end("wildcard"), "wrong-name"),
@@ -114,13 +120,14 @@ KINDS = (
     Kind("mesh-list-unproven", "pyhanko", False, forged_in_mesh, "revocation-unknown"),
     Kind("ca-confined", "pyhanko", False, above_end("ca-code"), "wrong-purpose"),
     Kind("weak", "pyhanko", False, WEAK, "weak-algorithm"),
+    Kind("roll-over-of-kinds", "pyhanko", True, rolled_over_kinds, "AssertionError"),
     Kind("ip-constraint", "pyhanko", True, has("ip-in"), "NotImplementedError"),
     Kind("end-usage-required", "pyhanko", True, at_end("no-usage"), "not valid for the purpose"),
     Kind("answer-from-later", "pyhanko", False, has("early-answer"), "revocation-unknown"),
     # openssl verify
     Kind("revoked-later", "openssl", True, has("revoked-later"), "certificate revoked"),
     Kind("strict-key-ids", "openssl", True, has("no-ids"), "Key Identifier"),
-    Kind("strict-ca-usage", "openssl", True, above_end("no-usage"), "does not include key usage"),
+    Kind("strict-ca-usage", "openssl", True, has("no-usage"), "does not include key usage"),
     Kind("roll-over", "openssl", True, has("self-issued"), "CRL signature failure|self-signed certificate"),
     Kind("ca-any-use-only", "openssl", True, above_end("ca-any-use"), "unsuitable certificate purpose"),
     Kind("level-of-security", "openssl", False, WEAK, "weak-algorithm"),
