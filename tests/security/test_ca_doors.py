@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -212,7 +213,7 @@ def test_four_eyes_of_a_profile_of_ones_own(door):
 
 def test_one_order_refused_spares_the_others(door):
     keys = [new_key() for _ in range(5)]
-    more = (
+    more: tuple[dict[str, Any], ...] = (
         {},
         {"profile": "card-holder"},
         {"names": ["urn:e2s:elsewhere:volt"]},
@@ -388,7 +389,7 @@ def test_requests_refused(door, case):
 
 def test_key_that_signs_nothing_needs_a_statement_that_the_ca_believes(door):
     """RFC 9883: stated by a certificate of this CA for the same holder, and by no other's."""
-    name, key = "urn:e2s:market:alpha:ada", generate("ml-kem-768", secrets.token_bytes)
+    name, key = "urn:e2s:market:alpha:ada", generate("ml-kem-768-aes256gcm", secrets.token_bytes)
     strange, own = make_pki().signer("buyer", name), holder(door, name)
     order = door.order(key, profile="buyer-agreement", names=[name])
     word = door.approved(door.registration([order]))
