@@ -463,6 +463,19 @@ def test_time_never_goes_back_even_over_a_restart(office):
     stamps.read_response(office.open(dating=strict).answer(query))
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "told"), [(timedelta(seconds=1), 0), (timedelta(milliseconds=999), 250_000)]
+)
+def test_who_claims_less_than_a_second_tells_fractions(office, accuracy, told):
+    clock = SetClock(START + timedelta(microseconds=250_000))
+    authority = office.open(clock=clock, dating=Dating(accuracy=accuracy))
+    token = stamps.read_response(authority.answer(stamps.request(IMPRINT, 5)))
+    assert stamps.read_token(token, foreign=True).at == START + timedelta(microseconds=told)
+    assert stamps.read_token(token).at == START
+    assert failure(authority.answer(b"")) == "badDataFormat"
+    assert all(b":00Z" in event for event in office.events())
+
+
 def test_a_clock_that_is_not_known_to_be_right(office):
     sound = [False]
     authority = office.open(dating=Dating(sound=lambda: sound[0]))

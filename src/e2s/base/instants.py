@@ -31,6 +31,14 @@ class SystemClock:
         return datetime.now(UTC).replace(microsecond=0)
 
 
+class PreciseClock:
+    """The machine's clock to the microsecond: for who dates, and for nobody's rules."""
+
+    def now(self) -> datetime:
+        """Now by the machine's clock."""
+        return datetime.now(UTC)
+
+
 def format_instant(at: datetime) -> str:
     """``YYYY-MM-DDThh:mm:ssZ`` of an aware instant."""
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

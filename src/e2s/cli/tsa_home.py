@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from e2s.base.errors import Misuse
-from e2s.base.instants import SystemClock, format_instant
+from e2s.base.instants import PreciseClock, SystemClock, format_instant
 from e2s.cli import files
 from e2s.cli.homes import LOOPBACK, phrase_of
 from e2s.cli.pki_words import Json, said
@@ -191,7 +191,7 @@ def _opened(home: Path, phrase_file: Path | None) -> Iterator[StampAuthority]:
 
     read_dating(home)
     phrase = phrase_of(phrase_file, "Pass phrase or PIN of the authority")
-    stamping, close = open_home(home, phrase, clock=SystemClock(), random=secrets.token_bytes)
+    stamping, close = open_home(home, phrase, clock=PreciseClock(), random=secrets.token_bytes)
     phrase.wipe()
     try:
         yield stamping

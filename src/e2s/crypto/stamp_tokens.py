@@ -60,14 +60,16 @@ def grant(
 ) -> bytes:
     """The token for ``query`` at ``at`` under ``policy``; with certificates only if they were asked for.
 
-    With ``ordering`` the time is written to the microsecond; with ``named`` it names the authority.
+    The time has fractions with ``ordering``, and where ``accuracy`` is less than a second; with ``named`` the
+    token names the authority.
     """
+    precise = ordering or accuracy < ONE_SECOND
     info = der.sequence(
         der.integer(1),
         der.oid(policy),
         query.message_imprint,
         der.integer(serial),
-        _time(at) if ordering else der.generalized_time(at),
+        _time(at) if precise else der.generalized_time(at),
         _accuracy(accuracy),
         der.tlv(der.BOOLEAN, b"\xff") if ordering else b"",
         der.integer(query.nonce) if query.nonce is not None else b"",

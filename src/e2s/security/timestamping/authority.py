@@ -46,6 +46,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Dating:
     """How an authority dates: its ``policies``, the first unless another is asked for, and its clock.
 
+    ``accuracy`` below a second asks for a clock that tells fractions, as ``ordering`` does.
     ``ordering``: any two stamps are in the order of their times.  ``named``: each names the authority.
     ``most_back``: how far the clock may stand behind the newest stamp; None where nobody relies on that.
     ``sound`` says whether the clock is known to be right.
@@ -123,7 +124,7 @@ class StampAuthority:
 
     def tick(self) -> None:
         """Write down how many queries were refused; the outbox is emptied by its pump."""
-        self._write(self._refusals.due(self._clock.now()))
+        self._write(self._refusals.due(self._second()))
 
     def close(self) -> None:
         """Give back the record."""
@@ -188,7 +189,11 @@ class StampAuthority:
 
     def _note(self, rule: str) -> None:
         """Count a refusal; the first of its rule in a minute is an event at once."""
-        self._write(self._refusals.note("stamp.refused", rule, self._clock.now()))
+        self._write(self._refusals.note("stamp.refused", rule, self._second()))
+
+    def _second(self) -> datetime:
+        """Now, as events have it."""
+        return self._clock.now().replace(microsecond=0)
 
     def _write(self, due: list[Event]) -> None:
         """Events into the outbox; who is refused is refused also when the disk is full."""
