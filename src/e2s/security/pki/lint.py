@@ -17,9 +17,10 @@ from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import kind_of
 from e2s.crypto.suites.schemes import bound, scheme_of
+from e2s.security.pki import lint_names
 from e2s.security.pki.lint_extensions import extension_findings, policies_of
 from e2s.security.pki.lint_keys import key_findings
-from e2s.security.pki.lint_names import Finding, alternative_fault, is_short_urn, is_usual, name_fault
+from e2s.security.pki.lint_names import Finding, alternative_fault, name_fault
 from e2s.security.pki.profile import Profile
 from e2s.security.pki.tbs import Tbs, basic, only
 from e2s.security.verification.traits import traits
@@ -71,7 +72,7 @@ def check(tbs: bytes, profile: Profile | None = None, issuer: Certificate | None
 
 def are_usual(serial: int, subject: bytes, name: bytes) -> bool:
     """Whether :func:`check_parts` finds nothing, known at a glance: so it is of nearly every certificate."""
-    return _LEAST <= serial < _BEYOND and is_usual(subject) and is_short_urn(name)
+    return _LEAST <= serial < _BEYOND and lint_names.are_usual(subject, name)
 
 
 def check_parts(serial: int, subject: bytes, name: bytes) -> None:

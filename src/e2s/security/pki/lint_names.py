@@ -52,12 +52,10 @@ _HOST: Final = re.compile(
 _MAIL: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(.+)")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 #: RFC 8141, 2.
-_NAMED: Final = (
+_URN: Final = re.compile(
     rb"urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:"
     rb"[A-Za-z0-9._~!$&'()*+,;=:@/-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~!$&'()*+,;=:@/-]*)*"
 )
-_URN: Final = re.compile(_NAMED)
-_SHORT_URN: Final = re.compile(rb"\x86[\x08-\x7f]" + _NAMED)
 _WEB: Final = ("http", "https")
 _EMPTY: Final = b"\x30\x00"
 _UNWRITTEN: Final = Finding(
@@ -108,34 +106,37 @@ def _attribute(octets: bytes) -> Finding | None:
     return None
 
 
-#: All before the text of the common name, which stands last, in names that were found good: it has the
-#: lengths of all parts, so a name with the same before as long a text is as good as its text.
-_GOOD_HEADS: Final[set[bytes]] = set()
+#: All before the common name, which stands last, in names that were found good.  It has the lengths of all
+#: parts, so a name with the same before as long a text is as good as its text.
+GOOD_HEADS: Final[set[bytes]] = set()
 _MAX_GOOD: Final = 4096
-_COMMON: Final = b"\x06\x03\x55\x04\x03\x0c"
-_TEXT: Final = re.compile(rb"[!-~](?:[ -~]{0,62}[!-~])?")
+#: The identifier of a common name, and its string type.
+COMMON: Final = b"\x06\x03\x55\x04\x03\x0c"
+#: Octets of printable ASCII, and those of URNs that need no escape.
+PRINTABLE: Final = bytes(range(0x20, 0x7F))
+URN_OCTETS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$&'()*+,;=:@/-"
 
 
-def is_usual(name: bytes) -> bool:
-    """Whether a Name is like one that was found good, but for the text of its common name, which is good."""
-    place = name.rfind(_COMMON) + 7
+def are_usual(subject: bytes, name: bytes) -> bool:
+    """Whether a Name is like one that was found good, and a GeneralName a short URN of E2S, at a glance."""
+    before, _, after = subject.rpartition(COMMON)
+    size = len(after)
     return (
-        name[:place] in _GOOD_HEADS
-        and name[place - 1] == len(name) - place
-        and _TEXT.fullmatch(name, place) is not None
+        before in GOOD_HEADS
+        and before[-1] == size + 6
+        and after[0] == size - 1
+        and after[1] != 0x20
+        and not after[1:].translate(None, PRINTABLE)
+        and name.startswith(b"urn:e2s:", 2)
+        and 0x80 > name[1] == len(name) - 2 > 8
+        and name[0] == 0x86
+        and not name[10:].translate(None, URN_OCTETS)
     )
-
-
-def is_short_urn(name: bytes) -> bool:
-    """Whether a GeneralName is a URN in a URI of less than 128 octets: nearly every one is."""
-    return _SHORT_URN.fullmatch(name) is not None and name[1] == len(name) - 2
 
 
 def name_fault(name: bytes) -> Finding | None:
     """What is wrong with a Name; an empty one is for others to judge."""
-    if is_usual(name):
-        return None
-    place = name.rfind(_COMMON) + 7
+    before, _, after = name.rpartition(COMMON)
     try:
         reader = der.Reader(name)
         rdns = reader.enter()
@@ -144,10 +145,10 @@ def name_fault(name: bytes) -> Finding | None:
     except Refusal as refusal:
         return Finding("lint-name", f"a name cannot be read: {refusal.message} (RFC 5280, 4.1.2.4)")
     fault = next((fault for rdn in parts if (fault := rdn_fault(rdn))), None)
-    if fault is None and parts and parts[-1][4:10] == _COMMON and len(parts[-1]) == len(name) - place + 11:
-        if len(_GOOD_HEADS) >= _MAX_GOOD:
-            _GOOD_HEADS.clear()
-        _GOOD_HEADS.add(name[:place])
+    if fault is None and parts and parts[-1][4:10] == COMMON and len(parts[-1]) == 10 + len(after):
+        if len(GOOD_HEADS) >= _MAX_GOOD:
+            GOOD_HEADS.clear()
+        GOOD_HEADS.add(before)
     return fault
 
 

@@ -49,7 +49,10 @@ class Template:
         self._issuer, self._places = issuer, places
         key_id = wish.key_id or bytes(20)
         self._head = suite.signature_algorithm + name
-        self._key = _prefix(wish.spki)
+        self._start = _start(wish.spki)
+        # of an elliptic key also how its point is written
+        written = self._start + (kind_of(wish.public_key.__class__) == "ec")
+        self._key = wish.spki[:written]
         self._before = _before(wish) + extensions.subject_key_id(key_id)[: -len(key_id)]
         self._after = _after(wish, issuer, places)
         self._fixed = len(self._before) + len(key_id) + len(self._after)
@@ -96,8 +99,8 @@ class Template:
         self, wish: Wish, serial: int, at: datetime, subject: bytes, said: bytes, tail: bytes
     ) -> bytes:
         """All parts in their places."""
-        spki, start = wish.spki, len(self._key)
-        if spki[:start] != self._key:
+        spki, start = wish.spki, self._start
+        if not spki.startswith(self._key):
             raise Refusal("lint-key", "the key is not encoded like those of its kind (RFC 5280, 4.1.2.7)")
         key_id = wish.key_id or sha1(spki[start:], usedforsecurity=False).digest()
         if wish.pan_commit is not None:
@@ -197,12 +200,12 @@ def template_of(wish: Wish, issuer: Certificate | None, suite: SignatureSuite, p
     return template
 
 
-def _prefix(spki: bytes) -> bytes:
-    """A SubjectPublicKeyInfo up to the octets of the key."""
+def _start(spki: bytes) -> int:
+    """Where the octets of the key begin in a SubjectPublicKeyInfo."""
     reader = der.Reader(spki).enter()
     reader.span(der.SEQUENCE)
     key = reader.content(der.BIT_STRING)
-    return spki[: len(spki) - len(key) + 1]
+    return len(spki) - len(key) + 1
 
 
 def _before(wish: Wish) -> bytes:
