@@ -10,11 +10,13 @@ from cryptography import x509
 from e2s.base import wire
 from e2s.base.errors import E2SError, Refusal, Unreachable
 from e2s.base.http import Request
+from e2s.community import doctor
 from e2s.community.publishers import places_of
 from e2s.crypto.certificates import read_certificates
 from e2s.network.sessions.link import Link
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.services import ClientServices
+from tests.worlds.pki import SetClock
 from tests.worlds.whole import Whole
 
 CA = "authority-ca"
@@ -55,6 +57,19 @@ def test_a_stranger_reaches_no_door_of_the_ca(whole, path):
     )
     with pytest.raises(Unreachable):
         stranger.ask(path, b"{}")
+
+
+def test_the_doctor_says_when_the_roots_list_runs_out(whole):
+    folder, clock = whole.folder, SetClock(whole.clock.now())
+
+    def said():
+        return {one.what: one.state for one in doctor.examine(folder, clock, whole.community)}["root's list"]
+
+    assert said() == doctor.FINE
+    clock.forward(days=160)
+    assert said() == doctor.ADVICE
+    clock.forward(days=30)
+    assert said() == doctor.LACKS
 
 
 def test_certificates_name_where_their_lists_and_answers_are(whole):

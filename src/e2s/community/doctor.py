@@ -10,20 +10,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
+from e2s.base.errors import Refusal
 from e2s.base.instants import Clock, format_instant
 from e2s.community.description import Community
 from e2s.community.home import CommunityHome
 from e2s.community.processes import process_of
+from e2s.community.publishers import repository_of
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.fetching import crl_path
 
 FINE, ADVICE, LACKS = "fine", "advice", "lacks"
 _PYTHON: Final = (3, 11)
 _DISK_BYTES: Final = 500 * 1024 * 1024
 _PROCESS_BYTES: Final = 80 * 1024 * 1024
+_ROOT_LIST_LEFT: Final = timedelta(days=30)
 #: Programs that only tests and interoperation use.
 _PROGRAMS: Final = {
     "openssl": "to compare our CMS and time stamps with another's (Debian: openssl)",
@@ -44,10 +49,13 @@ class Symptom:
 
 
 def examine(folder: Path, clock: Clock, community: Community | None = None) -> list[Symptom]:
-    """Look at Python, packages, programs, kernel, clock, disk and, with a community, memory and ports."""
+    """Look at the machine and, with a community, at memory, ports and how long the root's list is good."""
     found = [_python(), *_packages(), *_programs(), _kernel(), _clock(clock), _disk(folder), _durable(folder)]
     if community:
-        found += [_memory(len(community.components)), *_ports(community, CommunityHome(folder))]
+        whole = CommunityHome(folder)
+        found += [_memory(len(community.components)), *_ports(community, whole)]
+        if whole.founded:
+            found.append(_root_list(community, whole, clock))
     return found
 
 
@@ -157,3 +165,20 @@ def _ports(community: Community, whole: CommunityHome) -> Iterator[Symptom]:
             taken.append(f"{component.name} {host}:{component.listen.port}")
     detail = f"taken by others: {', '.join(taken)}" if taken else "free, or the components' own"
     yield Symptom("addresses", LACKS if taken else FINE, detail)
+
+
+def _root_list(community: Community, whole: CommunityHome, clock: Clock) -> Symptom:
+    """Whether the root's list, which only a ceremony renews, is good for some time yet."""
+    (root,) = whole.anchors()
+    folder = whole.component(repository_of(community)).path / "repository"
+    try:
+        until = CrlIndex.read((folder / crl_path(root)[1:]).read_bytes()).next_update
+    except (OSError, Refusal) as error:
+        return Symptom("root's list", LACKS, f"there is none in the repository: {error}")
+    now = clock.now()
+    shown = f"good until {format_instant(until)}"
+    if now >= until:
+        return Symptom("root's list", LACKS, f"{shown}: nothing is trusted until a ceremony makes a new one")
+    if now >= until - _ROOT_LIST_LEFT:
+        return Symptom("root's list", ADVICE, f"{shown}: hold a ceremony that makes a new one")
+    return Symptom("root's list", FINE, shown)
