@@ -13,7 +13,7 @@ import pytest
 from e2s.base import meter
 from e2s.base.errors import Refusal, Unreachable
 from e2s.security.keys.generation import generate
-from e2s.security.pki import issuing
+from e2s.security.pki import issuing, store
 from e2s.security.pki.certify import request
 from e2s.security.pki.orders import Order
 from e2s.security.pki.proving import LEAST, Prover
@@ -97,6 +97,52 @@ def test_what_stops_a_group_is_told_to_all_and_the_next_goes_on(world, queue, mo
     revoked = world.lists()[None, False].revoked
     assert 1 <= len(revoked) <= 4  # those that had been noted
     assert made.serial not in revoked
+
+
+class Failing:
+    """A signer whose key is lost for a moment: a token that was drawn."""
+
+    def __init__(self, signer, error):
+        self.signer, self.error = signer, error
+        self.certificate, self.chain, self.suite = signer.certificate, signer.chain, signer.suite
+
+    def sign(self, data):
+        if self.error is not None:
+            raise self.error
+        return self.signer.sign(data)
+
+
+def test_key_that_cannot_be_reached_leaves_nothing_behind(world):
+    ca = world.authority
+    ca._signer = failing = Failing(ca.signer, Unreachable("token-gone", "the token was drawn"))
+    results = ca.issue_all([order(0), order(1, key=b"garbage"), order(2)])
+    assert [one.rule for one in results] == ["token-gone", "bad-request", "token-gone"]
+    failing.error = None
+    made = ca.issue_all([order(3)])
+    with ca.database.reading() as connection:
+        assert store.intents(connection) == []
+    assert not world.lists()[None, False].revoked
+    assert [change.der for change in ca.changes(0)] == [made[0].der]
+
+
+def test_what_may_have_been_signed_is_void(world):
+    ca = world.authority
+    ca._signer = failing = Failing(ca.signer, RuntimeError("what was not foreseen"))
+    with pytest.raises(RuntimeError, match="not foreseen"):
+        ca.issue_all([order(0)])
+    failing.error = None
+    ca.issue_all([order(1)])
+    (entry,) = world.lists()[None, False].revoked.values()
+    assert entry.reason == issuing.VOID
+
+
+def test_closed_authority_notes_nothing(world):
+    ca = world.authority
+    ca._signer = None
+    with pytest.raises(Refusal, match="ca-closed"):
+        ca.issue_all([order()])
+    with ca.database.reading() as connection:
+        assert store.intents(connection) == []
 
 
 def test_close_carries_out_what_waits(world):
