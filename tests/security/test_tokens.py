@@ -352,6 +352,19 @@ def test_a_key_that_its_token_would_give_away(tokens):  # noqa: F811
     assert caught(lambda: keys.signer("loose", made)).rule == "token-key-exposed"
 
 
+def test_a_key_that_wants_the_pin_each_time(tokens):  # noqa: F811
+    asked = ("--keypairgen", "--key-type", "EC:prime256v1", "--label", "careful")
+    tokens.tool(*asked, "--always-auth", "--sensitive")
+    keys = tokens.open()
+    wish = Wish(profile=profile("tsa"), names=(NAME,), public_key=keys.public_key("careful"))
+    made = certify(wish, make_pki().operating_ca.signer, serial=SERIAL, at=START)
+    signer = keys.signer("careful", made)
+    assert signer._use.known is not None
+    assert signer._use.known.asks
+    for data in (b"one", b"two"):
+        assert signer.suite.verified(made.public_key, signer.sign(data), data)
+
+
 def test_two_keys_of_one_label(tokens):  # noqa: F811
     for _ in range(2):
         tokens.tool("--keypairgen", "--key-type", "EC:prime256v1", "--label", "twin")
