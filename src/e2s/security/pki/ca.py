@@ -21,7 +21,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
-from e2s.security.pki import issuing, store, withdrawing
+from e2s.security.pki import issuing, preparing, store, withdrawing
 from e2s.security.pki.certify import Wish
 from e2s.security.pki.feed import Change, Kind, Listed
 from e2s.security.pki.listing import Lists
@@ -117,9 +117,9 @@ class Authority(Office):
         """The same, each certificate as its DER."""
         return issuing.issue_wanted(self, self.prepare(orders))
 
-    def prepare(self, orders: Sequence[Order]) -> list[issuing.Wanted | E2SError]:
+    def prepare(self, orders: Sequence[Order]) -> list[preparing.Wanted | E2SError]:
         """The first half of :meth:`issue_ders`: rights, possession, profile and names."""
-        return issuing.prepare(self, orders)
+        return preparing.prepare(self, orders)
 
     def rolling(self) -> issuing.Rolling:
         """The second half for groups one after another: intents, signatures, records."""
@@ -133,7 +133,7 @@ class Authority(Office):
         name = wish.names[0] if wish.names else ""
         self.authorise(officer, RIGHTS.certify, profile=wish.profile.name, name=name)
         spki = sha256(spki_of(wish.public_key)).digest()
-        wanted = issuing.Wanted(wish=wish, spki=spki, officer=officer, case=case)
+        wanted = preparing.Wanted(wish=wish, spki=spki, officer=officer, case=case)
         return _good(_read(issuing.issue_wanted(self, (wanted,))[0]))
 
     def revoke(self, serial: int, reason: str, *, officer: str, invalidity: datetime | None = None) -> None:
