@@ -2,8 +2,9 @@
 
 What is measured has all that a certificate needs before it is signed: the wish is checked, the certificate
 made from its template with policies, places and the list of its shard, and linted.  Groups are as large as
-the requests in flight of the durable path.  Both are counted in the process's own time: they do nothing but
-compute, in one thread.
+the requests in flight of the durable path.  Both do nothing but compute, in one thread: whatever else runs on
+the machine only adds to either, so the quickest of many short rounds of each are compared.  The detail has
+the median of the rounds' ratios too.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ PLACES: Final = Places(
     deltas=True,
 )
 GROUP: Final = 32
-GROUPS: Final = 20
-ROUNDS: Final = 25
+ROUNDS: Final = 600
 KEYS: Final = 256
 
 
@@ -74,13 +74,15 @@ def rounds() -> Iterator[Figure]:
         base.append(_seconds(bare))
         ratios.append(base[-1] / ours[-1])
     detail = {
-        "issue_us": 1e6 * statistics.median(ours) / GROUP,
-        "bare_us": 1e6 * statistics.median(base) / GROUP,
+        "issue_us": 1e6 * min(ours) / GROUP,
+        "bare_us": 1e6 * min(base) / GROUP,
+        "median": statistics.median(ratios),
         "rounds": ROUNDS,
         "group": GROUP,
     }
-    value = statistics.median(ratios)
-    yield Figure(name="issuing.unstored", value=value, limit=0.7, better="higher", detail=detail)
+    yield Figure(
+        name="issuing.unstored", value=min(base) / min(ours), limit=0.7, better="higher", detail=detail
+    )
 
 
 def _ca() -> tuple[ec.EllipticCurvePrivateKey, KeySigner]:
@@ -98,7 +100,6 @@ def _ca() -> tuple[ec.EllipticCurvePrivateKey, KeySigner]:
 
 
 def _seconds(act: Callable[[], None]) -> float:
-    start = time.process_time()
-    for _ in range(GROUPS):
-        act()
-    return (time.process_time() - start) / GROUPS
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
