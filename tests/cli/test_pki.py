@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from e2s.cli.main import main
+from e2s.crypto.pem import armoured
 from tests.security.forge import NAME, ca, leaf, root
 from tests.security.test_ocsp_answers import REVOKED, answer
 from tests.security.test_pkits import CASES, octets
@@ -156,6 +157,28 @@ def test_a_bundle_of_roots_some_of_which_cannot_be_read(files, verify):
     assert (status, json.loads(said.out)["rule"]) == (1, "bad-certificate")
     (files / "bundle.pem").write_bytes(pem * 1025)
     assert verify("--trust", "bundle.pem", "--json", "end.pem")[0] == 1
+
+
+def test_lists_of_one_file_all_count(files, verify):
+    """As of OpenSSL's -CRLfile: several in PEM, behind each other."""
+    blocks = [armoured((files / name).read_bytes(), b"X509 CRL") for name in ("root.crl", "revoked.crl")]
+    (files / "all.pem").write_bytes(b"".join(blocks))
+    status, said = verify(*TRUST, "--crl", "all.pem", "--json", "end.pem")
+    assert (status, json.loads(said.out)["rule"]) == (1, "revoked")
+    (files / "mixed.pem").write_bytes(blocks[0] + (files / "root.pem").read_bytes())
+    status, said = verify(*TRUST, "--crl", "mixed.pem", "--json", "end.pem")
+    assert (status, json.loads(said.out)["rule"]) == (1, "bad-crl")
+
+
+def test_lists_and_answers_that_cannot_be_read_are_told(files, verify):
+    (files / "garbage").write_bytes(b"\x30\x03\x02\x01\x01")
+    for flag, rule in (("--crl", "bad-crl"), ("--ocsp", "bad-ocsp")):
+        status, said = verify(*TRUST, flag, "garbage", "end.pem")
+        assert status == 0
+        assert "note: garbage counts for nothing: " in said.out
+        assert f"({rule})" in said.out
+        status, said = verify(*TRUST, flag, "garbage", "--require-revocation", "--json", "end.pem")
+        assert (status, json.loads(said.out)["rule"]) == (1, "revocation-unknown")
 
 
 def test_what_cannot_be_read_is_refused_in_the_same_shape(files, verify):

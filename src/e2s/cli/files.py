@@ -17,6 +17,7 @@ from e2s.crypto.legacy import read_legacy
 
 MAX_BYTES = 256 * 1024 * 1024
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*+)-----END CERTIFICATE-----")
+_LISTS = re.compile(rb"-----BEGIN X509 CRL-----([^-]*+)-----END X509 CRL-----")
 #: A system's bundle of roots has some hundreds.
 MAX_CERTIFICATES = 1024
 
@@ -67,6 +68,20 @@ def readable(path: Path, *, legacy: bool = False) -> tuple[tuple[Certificate, ..
     if not found:
         raise Refusal("bad-certificate", "the file holds no certificate that can be read", file=str(path))
     return tuple(found), len(blocks) - len(found)
+
+
+def crls(path: Path) -> tuple[bytes, ...]:
+    """The DER of each CRL of a PEM file, or of the one of a DER file; raises ``bad-crl``."""
+    octets = read(path)
+    if not octets.lstrip().startswith(b"-----BEGIN"):
+        return (octets,)
+    try:
+        found = [base64.b64decode(b"".join(block.split()), validate=True) for block in _LISTS.findall(octets)]
+    except binascii.Error:
+        found = []
+    if not found or octets.count(b"-----BEGIN") != len(found):
+        raise Refusal("bad-crl", "the file holds something else than CRLs", file=str(path))
+    return tuple(found)
 
 
 def crl(path: Path) -> bytes:

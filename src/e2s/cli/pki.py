@@ -11,7 +11,19 @@ import typer
 
 from e2s.base.errors import Refusal
 from e2s.cli import files, pki_attributes, pki_find
-from e2s.cli.pki_words import At, Json, Lists, Trusted, Untrusted, all_of, instant, said, shown
+from e2s.cli.pki_words import (
+    At,
+    Json,
+    Lists,
+    Trusted,
+    Untrusted,
+    all_of,
+    answers_of,
+    instant,
+    lists_of,
+    said,
+    shown,
+)
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification.notices import Notice
@@ -106,7 +118,7 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
         verdict = Verifier(all_of(trust, notes, legacy=legacy), legacy=legacy).judge(
             found[0],
             (*found[1:], *all_of(untrusted, notes, legacy=legacy)),
-            [files.crl(path) for path in crl or ()],
+            lists_of(crl, notes),
             at=when,
             purpose=_USAGES[purpose],
             name=name,
@@ -117,7 +129,7 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 inhibit_any=inhibit_any,
                 inhibit_mapping=inhibit_mapping,
             ),
-            ocsp=[files.read(path) for path in ocsp or ()],
+            ocsp=answers_of(ocsp, notes),
         )
     except Refusal as refusal:
         verdict = Verdict(accepted=False, rule=refusal.rule, reason=refusal.message)

@@ -12,7 +12,7 @@ import typer
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
 from e2s.cli import files
-from e2s.cli.pki_words import At, Json, Lists, Trusted, Untrusted, all_of, instant, said, shown
+from e2s.cli.pki_words import At, Json, Lists, Trusted, Untrusted, all_of, instant, lists_of, said, shown
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification.attribute_certificates import AttributeCertificate, judge, withdrawn
 from e2s.security.verification.verifier import Verifier
@@ -41,11 +41,11 @@ def attributes(
     are accepted, 1 when any is refused.  Rules are those of RFC 5755, section 5.
     """
     when = instant(at)
-    lists = [files.crl(path) for path in crl or ()]
     told: list[dict[str, object]] = []
     rule, reason = "", ""
     notes: list[str] = []
     try:
+        lists = lists_of(crl, notes)
         holder, *between = files.certificates(certificate)
         source, *above = files.certificates(giver)
         verifier = Verifier(all_of(trust, notes))
@@ -58,7 +58,7 @@ def attributes(
                 at=when,
                 purpose=None,
                 name=None,
-                require_revocation=bool(lists),
+                require_revocation=bool(crl),
             ).or_refuse()
         told = [_judged(path, holder, source, lists, when, target) for path in given]
     except Refusal as refusal:

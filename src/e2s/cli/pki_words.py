@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from e2s.base.errors import Misuse
+from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import SystemClock
 from e2s.cli import files
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.ocsp import Answer
 
 Trusted: TypeAlias = Annotated[
     list[Path] | None,
@@ -43,6 +45,27 @@ def all_of(
         if lacking:
             notes.append(f"{lacking} of the certificates in {path} cannot be read and count for nothing")
     return tuple(found)
+
+
+def lists_of(paths: Sequence[Path] | None, notes: list[str]) -> list[bytes]:
+    """The CRLs of all the files, DER, and a note about each that cannot be read."""
+    found = [(path, one) for path in paths or () for one in files.crls(path)]
+    return [one for path, one in found if _readable(CrlIndex.read, one, path, notes)]
+
+
+def answers_of(paths: Sequence[Path] | None, notes: list[str]) -> list[bytes]:
+    """The OCSP responses of all the files, and a note about each that cannot be read."""
+    found = [(path, files.read(path)) for path in paths or ()]
+    return [one for path, one in found if _readable(Answer.read, one, path, notes)]
+
+
+def _readable(read: Callable[[bytes], object], octets: bytes, path: Path, notes: list[str]) -> bool:
+    try:
+        read(octets)
+    except Refusal as refusal:
+        notes.append(f"{path} counts for nothing: {refusal.message} ({refusal.rule})")
+        return False
+    return True
 
 
 def instant(text: str | None) -> datetime:
