@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from e2s.crypto.certificates import Certificate
 
@@ -44,7 +45,7 @@ class KnownPlaces:
     def responders(self, certificate: Certificate) -> Iterator[tuple[str, str]]:
         """Where its status is answered (4.2.2.1)."""
         for access in list(certificate.values.get(x509.AuthorityInformationAccess, ()))[:_MAX_PLACES]:
-            if access.access_method == x509.AuthorityInformationAccessOID.OCSP:
+            if access.access_method == AuthorityInformationAccessOID.OCSP:
                 yield from self._known([access.access_location])
 
     def _points(self, points: Iterable[x509.DistributionPoint]) -> Iterator[tuple[str, str]]:
