@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Request
 from e2s.network.sessions.local import LocalExchange
+from e2s.network.sessions.server import Served
 from e2s.security.repository.files import Repository
 from e2s.security.verification.fetching import (
     certificate_path,
@@ -197,3 +199,26 @@ def test_a_full_disk_keeps_no_revocation_from_being_told(small):
     (small / "others").unlink()
     made.publish_certificate(PKI.root)
     assert got(made, certificate_path(PKI.root.digest)).body == PKI.root.der
+
+
+def test_over_sockets_others_get_what_http_says(repository):
+    """GET, HEAD with the length of GET, 304 without one, and 405; by the library's client."""
+    path = crl_path(PKI.operating)
+    body = got(repository, path).body
+    with Served(repository.handle) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+
+        def asked(method, **headers):
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
+
+        status, came, headers = asked("GET")
+        assert (status, came, headers["content-length"]) == (200, body, str(len(body)))
+        status, came, head = asked("HEAD")
+        assert (status, came, head["content-length"]) == (200, b"", str(len(body)))
+        status, came, again = asked("GET", **{"If-None-Match": headers["etag"]})
+        assert (status, came, "content-length" in again) == (304, b"", False)
+        assert again["etag"] == headers["etag"]
+        assert asked("DELETE")[0] == 405
+        connection.close()

@@ -47,6 +47,8 @@ _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 10
 _LINGER_SECONDS = 1.0
 _CONCURRENT = 256
+#: RFC 9110, 8.6: their length would be that of another answer.
+_LENGTHLESS = frozenset({204, 304})
 
 
 def answered(handler: Handler, request: Request) -> Response:
@@ -125,7 +127,9 @@ def _request(scope: Message, body: bytes) -> Request:
 
 async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> None:
     # The length goes last: an answer cut within its headers can't pass for a whole one.
-    headers = {**SECURITY_HEADERS, **response.headers, "content-length": str(len(response.body))}
+    headers = {**SECURITY_HEADERS, **response.headers}
+    if response.status not in _LENGTHLESS:
+        headers["content-length"] = str(len(response.body))
     await send(
         {
             "type": "http.response.start",
