@@ -141,6 +141,14 @@ def test_two_officers_where_the_profile_asks_for_them(office):
     assert office("ra submit --home {f}/ra --json")["certified"] == 1
 
 
+def test_a_cas_own_profiles_are_registered_for(office):
+    own = 'name = "notary"\nissued_by = ["operating-ca"]\nuse = "sign"\ndays = 365\nfour_eyes = true\nconfidence = "high"\n'
+    (office.folder / "ca" / "profiles.toml").write_text(f"[[profile]]\n{own}")
+    assert office("ra init {f}/ra --from {f}/ca --update --json")["records"] == 4
+    case = office.named("notary")
+    assert office.ra(f"approve {case} --yes --json")[0]["state"] == "once"
+
+
 def test_who_says_no_signs_nothing(office, monkeypatch):
     case = office.named()
     monkeypatch.setattr("typer.confirm", lambda *_args, **_given: False)

@@ -271,6 +271,13 @@ def test_how_a_key_is_kept_is_one_of_what_the_policy_knows(world):
     refused("protection", world.open, protection="under the carpet")
 
 
+def test_a_key_that_the_profile_does_not_take_is_refused_before_it_is_ordered(world):
+    der = csr(generate("ed448", secrets.token_bytes))
+    case = world.open(profile="tls-server", further=("shop.alpha.example",), der=der)
+    world.evidence(case)
+    refused("key-not-permitted", world.name, case, "web")
+
+
 @pytest.mark.parametrize("profile", ["operating-ca", "root", "card-holder", "nothing-of-the-kind"])
 def test_cas_and_cards_are_certified_elsewhere(world, profile):
     with pytest.raises(Refusal, match=r"wrong-profile|no-such-profile"):

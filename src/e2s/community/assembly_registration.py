@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from e2s.community.place import Assembled, Place
+from e2s.security.pki.profiles import profiles_in
 from e2s.security.registration import tables
 from e2s.security.registration.acts import reserve
 from e2s.security.registration.home import RecordedOfficers, policy_in
@@ -23,6 +24,7 @@ def office_of(place: Place) -> Office:
         clock=place.clock,
         random=place.random,
         policy=policy_in(place.home.path),
+        profiles=profiles_in(place.home.path),
         parties=frozenset(place.community.parties),
     )
 

@@ -26,7 +26,7 @@ from e2s.security.registration import documents, naming, store
 from e2s.security.registration.cases import follow
 from e2s.security.registration.documents import CASE_FORMS, Word, case_id, read_word, sign_document
 from e2s.security.registration.evidence import Evidence, check_evidence, read_evidence
-from e2s.security.registration.office import Office, names_of
+from e2s.security.registration.office import Office, check_wish, names_of
 
 NONE = "sha-256:" + "A" * 43
 
@@ -208,8 +208,11 @@ def _name(office: Office, connection: sa.Connection, row: sa.Row[Any], word: Wor
         at=at,
     )
     eyes = int(row.eyes or word.document["same"])  # only her word says that it is the same person
-    if not names_of(name, store.further_of(row), office.profile(row.profile)):
+    wanted = office.profile(row.profile)
+    names = names_of(name, store.further_of(row), wanted)
+    if not names:
         raise Refusal("no-name", "a server's certificate names a host", case=row.id)
+    check_wish(wanted, names, read_request(row.request), confidence)
     store.change_case(
         connection, row.n, state=state, name=name, holder=holder, confidence=confidence, eyes=eyes
     )

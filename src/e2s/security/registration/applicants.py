@@ -19,13 +19,14 @@ from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant, parse_instant
 from e2s.crypto.keys import spki_of
+from e2s.crypto.kinds import PublicKey
 from e2s.security.pki.approvals import LEVEL
 from e2s.security.pki.certify import read_request
 from e2s.security.registration import naming, sheets, store
 from e2s.security.registration.acts import give_names
 from e2s.security.registration.evidence import Evidence, check_evidence, document_digest, read_date
 from e2s.security.registration.naming import Owner
-from e2s.security.registration.office import Office, names_of
+from e2s.security.registration.office import Office, check_wish, names_of
 from e2s.security.registration.sheets import Row, column
 
 REPORT: Final = ("line", "result", "name", "rule", "message", "column")
@@ -47,6 +48,7 @@ class Applicant:
     evidence: Evidence
     document: str
     request: bytes
+    key: PublicKey = field(repr=False)
     spki: bytes
     eyes: bool
 
@@ -104,6 +106,10 @@ def judge_rows(
                     with column("request"):
                         check_key(connection, applicant, keys)
                     name, _ = named(office, ledger, applicant, now)
+                    with column("request"):
+                        wanted = office.profile(applicant.profile)
+                        names = names_of(name, list(applicant.further), wanted)
+                        check_wish(wanted, names, applicant.key, applicant.confidence)
                 except Refusal as refusal:
                     yield refused(row.line, refusal), None
                 else:
@@ -142,7 +148,7 @@ def read_applicant(
         )
     with column("request"):
         request = sheets.read_request_cell(cells["request"], folder)
-        spki = hashlib.sha256(spki_of(read_request(request))).digest()
+        key = read_request(request)
     return Applicant(
         line=row.line,
         title=title,
@@ -156,7 +162,8 @@ def read_applicant(
         evidence=evidence,
         document=evidence.document if office.policy.kind(evidence.kind).person else "",
         request=request,
-        spki=spki,
+        key=key,
+        spki=hashlib.sha256(spki_of(key)).digest(),
         eyes=profile.four_eyes,
     )
 

@@ -6,6 +6,7 @@
     root.pem       the community's root
     ceremonies/    the records of the root's ceremonies: which officers have which rights
     policy.toml    the policy of evidence, where it is not the one that comes with E2S
+    profiles.toml  the CA's own profiles, where it has some
     lists/*.crl    revocation lists; those of the spool are read too
     data.db        the register
 
@@ -29,6 +30,8 @@ from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.durable import replace_file
 from e2s.security.pki.folder import CEREMONIES, ROOT_LIST, copy_records, officers
+from e2s.security.pki.profiles import FILE as PROFILES
+from e2s.security.pki.profiles import profiles_in
 from e2s.security.pki.spool import Spool
 from e2s.security.pki.standalone import look
 from e2s.security.registration import tables
@@ -146,7 +149,7 @@ def found_home(
     replace_file(folder / ROOT, seen.root.pem, 0o644)
     copy_records(ca_folder, folder, seen.root)
     (folder / LISTS).mkdir(exist_ok=True, mode=0o700)
-    _copy_list(folder, ca_folder)
+    _copy_files(folder, ca_folder)
     settings = {
         "community": seen.own.name.split(":")[2] if seen.own.name.startswith("urn:e2s:") else "",
         "component": component,
@@ -165,21 +168,22 @@ def found_home(
 
 
 def update_home(folder: Path, ca_folder: Path) -> int:
-    """Take newer records of ceremonies and the root's newest list from the CA's folder; how many records.
+    """Take newer records of ceremonies, the root's newest list and profiles from the CA; how many records.
 
     Raises :class:`Misuse` ``no-home``, :class:`Refusal` for records that do not continue those that are here.
     """
     _settings(folder)
     (root,) = read_certificates(_read(folder / ROOT, _MAX_BYTES))
     copy_records(ca_folder, folder, root)
-    _copy_list(folder, ca_folder)
+    _copy_files(folder, ca_folder)
     return sum(1 for _ in (folder / CEREMONIES).glob("*.cms"))
 
 
-def _copy_list(folder: Path, ca_folder: Path) -> None:
-    """The root's list, which no spool brings: it changes with a ceremony."""
-    if (ca_folder / ROOT_LIST).exists():
-        replace_file(folder / LISTS / ROOT_LIST, _read(ca_folder / ROOT_LIST, _MAX_LIST_BYTES), 0o644)
+def _copy_files(folder: Path, ca_folder: Path) -> None:
+    """The root's list, which no spool brings and a ceremony changes, and the CA's own profiles."""
+    for name, target in ((ROOT_LIST, folder / LISTS), (PROFILES, folder)):
+        if (ca_folder / name).exists():
+            replace_file(target / name, _read(ca_folder / name, _MAX_LIST_BYTES), 0o644)
 
 
 def open_home(folder: Path, edges: Edges) -> Home:
@@ -199,6 +203,7 @@ def open_home(folder: Path, edges: Edges) -> Home:
         clock=edges.clock,
         random=edges.random,
         policy=policy_in(folder),
+        profiles=profiles_in(folder),
         parties=frozenset(settings["parties"]),
     )
     return Home(office=office, ask=_ask(settings, edges))

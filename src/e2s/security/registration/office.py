@@ -6,7 +6,7 @@ who holds the right at the CA, and is judged here and by the CA again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,12 +14,14 @@ from typing import Final
 import sqlalchemy as sa
 
 from e2s.base.database import Database
-from e2s.base.errors import E2SError, Fact, Refusal
+from e2s.base.errors import E2SError, Fact, Misuse, Refusal
 from e2s.base.events import Event
 from e2s.base.instants import DELTA, Clock, parse_instant
 from e2s.base.rights import Authoriser, Refused
 from e2s.crypto import oids
-from e2s.security.pki.profiles import Profile, profile
+from e2s.crypto.kinds import PublicKey
+from e2s.security.pki.profiles import PROFILES, Profile, profile
+from e2s.security.pki.wish import Wish
 from e2s.security.registration import store
 from e2s.security.registration.documents import Word
 from e2s.security.registration.evidence import SALT_BYTES, document_digest
@@ -45,6 +47,7 @@ class Office:
     clock: Clock
     random: Callable[[int], bytes] = field(repr=False)
     policy: Policy = field(default_factory=shipped)
+    profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES, repr=False)
     parties: frozenset[str] = frozenset()
 
     def now(self) -> datetime:
@@ -123,7 +126,7 @@ class Office:
     def profile(self, name: str) -> Profile:
         """A profile that is registered for; raises ``no-such-profile`` or ``wrong-profile``."""
         try:
-            known = profile(name)
+            known = profile(name, self.profiles)
         except E2SError as error:
             raise Refusal("no-such-profile", error.message, profile=name[:64]) from error
         if known.is_ca or known.pan_commit:
@@ -134,6 +137,14 @@ class Office:
         """Raise :class:`Refusal` ``unknown-party`` where the office knows its parties and this is none."""
         if self.parties and party not in self.parties:
             raise Refusal("unknown-party", "this community has no such party", party=party[:64])
+
+
+def check_wish(wanted: Profile, names: Sequence[str], key: PublicKey, confidence: str) -> None:
+    """Raise :class:`Refusal` for what no CA certifies: a kind of key that the profile does not take, say."""
+    try:
+        Wish(profile=wanted, names=tuple(names), public_key=key, confidence=confidence or None)
+    except Misuse as misuse:
+        raise Refusal(misuse.rule, misuse.message, **misuse.facts) from misuse
 
 
 def names_of(row_name: str, further: list[str], wanted: Profile) -> list[str]:
