@@ -87,9 +87,10 @@ def write_answer(
         said = (nonce_extension(nonce) if nonce is not None else b"", _EXTENDED if extended else b"")
         more = der.tlv(0xA1, der.sequence(*said))
     own, suite = signer.certificate, signer.suite
-    data = der.tlv(der.SEQUENCE, _responder(own) + produced + der.sequence(*made) + more)
+    responder, delegate = _names(own, issuer)
+    listed = der.tlv(der.SEQUENCE, b"".join(made))
+    data = der.tlv(der.SEQUENCE, responder + produced + listed + more)
     signature = der.tlv(der.BIT_STRING, b"\0" + signer.sign(data))
-    delegate = b"" if own == issuer else der.tlv(0xA0, der.tlv(der.SEQUENCE, own.der))
     basic = der.tlv(der.SEQUENCE, data + suite.signature_algorithm + signature + delegate)
     held = der.tlv(0xA0, der.tlv(der.SEQUENCE, _BASIC + der.octet_string(basic)))
     return der.tlv(der.SEQUENCE, b"\x0a\x01\x00" + held)
@@ -117,6 +118,7 @@ def _instant(at: datetime) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _responder(own: Certificate) -> bytes:
-    """The ResponderID by key: SHA-1 of the key's bits."""
-    return der.tlv(0xA2, der.octet_string(hashes_of(own, "sha1")[1]))
+def _names(own: Certificate, issuer: Certificate) -> tuple[bytes, bytes]:
+    """The ResponderID by key, SHA-1 of its bits, and the delegate's certificate as it goes along."""
+    responder = der.tlv(0xA2, der.octet_string(hashes_of(own, "sha1")[1]))
+    return responder, b"" if own == issuer else der.tlv(0xA0, der.sequence(own.der))
