@@ -172,6 +172,46 @@ def test_a_buying_organisations_own_ca(centre):  # noqa: F811
     assert centre.told("record", "alpha-ca")[0]["officer"] == "urn:e2s:market:alpha:albert"
 
 
+def test_the_manager_names_officers_of_her_own(centre):  # noqa: F811
+    alpha = ("--phrase-file", "alpha.phrase")
+    issuer = ("--issuer", "ca", "--issuer-phrase-file", "ca.phrase")
+    centre.run("buying", "alpha-ca", *issuer, "--party", "alpha", "--manager", "albert", *alpha)
+    berta, name = "urn:e2s:market:alpha:berta", "urn:e2s:market:alpha:anna"
+    buyer = ("issue", "alpha-ca", "--profile", "buyer", "--name", name, "--officer", berta, *alpha)
+    assert centre.refused(*buyer) == "not-authorised"
+    give = ("officers", "alpha-ca", "--give", berta, "--right", "certify", "--yes", *alpha)
+    assert centre.refused(*give, "--officer", berta) == "not-authorised"
+    assert centre.refused(*give, "--at", "ca") == "foreign-right"
+    assert centre.told(*give)["record"] == 2
+    centre.run(*buyer)
+    albert = ("officers", "alpha-ca", "--withdraw", "urn:e2s:market:alpha:albert", "--yes", *alpha)
+    assert centre.refused(*albert) == "last-officer"
+    # and what she signs says nothing at the CA above
+    assert all(one["at"] != "alpha-ca" for one in centre.told("officers", "ca"))
+
+
+def test_a_buying_organisations_ca_goes_on_under_a_new_ca(centre, tmp_path):  # noqa: F811
+    alpha = ("--phrase-file", "alpha.phrase")
+    issuer = ("--issuer", "ca", "--issuer-phrase-file", "ca.phrase")
+    centre.run("buying", "alpha-ca", *issuer, "--party", "alpha", "--manager", "albert", *alpha)
+    new = ("--phrase-file", "new.phrase")
+    centre.run("replace", "new", "--old", "ca", "--root", "root", "--yes", *OPEN_ROOT, *new)
+    (listed,) = centre.told("list", "new", "--profile", "buying-ca")
+    centre.run("export", "new", "www", *new)
+    found = [Certificate.read(path.read_bytes()) for path in (tmp_path / "www" / "certs").iterdir()]
+    (own,) = [one for one in found if f"{one.serial:x}" == listed["serial"]]
+    Path("newer.pem").write_bytes(own.pem + Path("new/ca.pem").read_bytes())
+    adopt = ("adopt", "alpha-ca", "--root-cert", "root/root.pem", *alpha, "--cert")
+    assert centre.refused(*adopt, "new/ca.pem") == "key-mismatch"
+    for _ in range(2):
+        centre.run(*adopt, "newer.pem")
+    assert [one["act"] for one in centre.told("record", "alpha-ca")] == ["founding", "renewing"]
+    centre.run("issue", "alpha-ca", "--profile", "buyer", "--name", "urn:e2s:market:alpha:anna", *alpha)
+    assert openssl("verify", "-CAfile", "root/root.pem", "-untrusted", "anna.pem", "anna.pem").endswith(
+        "OK\n"
+    )
+
+
 def test_it_serves_lists_and_answers(centre, tmp_path):  # noqa: F811
     centre.run(*SHOP)
     command = [str(Path(sys.executable).parent / "e2s"), "ca", "serve", "ca", *OPEN]

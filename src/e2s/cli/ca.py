@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from e2s.cli import ca_apart, ca_ceremony, ca_founding, ca_issue, ca_recovery, ca_serve, ca_show, ca_withdraw
+from e2s.cli import (
+    ca_apart,
+    ca_ceremony,
+    ca_cross,
+    ca_founding,
+    ca_issue,
+    ca_recovery,
+    ca_serve,
+    ca_show,
+    ca_withdraw,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,14 +60,15 @@ _COMMANDS = (
     ),
     (
         "cross",
-        ca_ceremony.cross,
+        ca_cross.cross,
         "e2s ca cross root --cert their-root.pem --permit dir:O=fair --map high=1.2.3.4",
     ),
     (
         "buying",
-        ca_ceremony.buying,
+        ca_cross.buying,
         "e2s ca buying alpha-ca --issuer ca --party alpha --manager albert",
     ),
+    ("adopt", ca_ceremony.adopt, "e2s ca adopt alpha-ca --cert newer.pem --root-cert root.pem"),
     (
         "replace",
         ca_recovery.replace,

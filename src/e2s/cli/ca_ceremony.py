@@ -1,9 +1,7 @@
-"""``e2s ca officers``, ``cross``, ``buying``: what the root, or who may, does beside founding CAs."""
+"""``e2s ca officers`` and ``adopt``: who may act, and a newer certificate of a CA of one's own."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +10,6 @@ import typer
 
 from e2s.base.errors import Misuse
 from e2s.cli import files
-from e2s.cli.ca_founding import KeyLabel, Module, Suite, Token, where_of
 from e2s.cli.ca_home import (
     DryRun,
     Folder,
@@ -24,26 +21,18 @@ from e2s.cli.ca_home import (
     Yes,
     confirm,
     facts,
-    file_name,
-    instant,
-    new_phrase,
     officer_of,
-    opened,
     opened_root,
-    parsed_instant,
     setting,
-    write_new,
 )
-from e2s.cli.ca_issue import request_of
+from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say, table
-from e2s.crypto import oids
-from e2s.crypto.pem import armoured
-from e2s.security.pki.buying import Buying, found_buying
-from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.ceremony import ROOT_NAME, Occasion, Root
-from e2s.security.pki.cross import Foreign, ask, cross_certify
+from e2s.security.pki.ca import RIGHTS
+from e2s.security.pki.ceremony import Occasion
+from e2s.security.pki.ceremony_record import Record
 from e2s.security.pki.folder import copy_records
-from e2s.security.pki.profiles import Limits
+from e2s.security.pki.own_records import adopt as adopt_certificate
+from e2s.security.pki.own_records import change_officers
 from e2s.security.pki.standalone import look
 
 
@@ -73,8 +62,8 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
     withdraw: Annotated[str, typer.Option("--withdraw", metavar="NAME", help="Who is to lose rights.")] = "",
     right: Rights = None,
     at: Annotated[
-        str, typer.Option("--at", metavar="COMPONENT", help="At which CA; the root itself if left out.")
-    ] = ROOT_NAME,
+        str, typer.Option("--at", metavar="COMPONENT", help="At which CA; itself if left out.")
+    ] = "",
     tell: Annotated[
         list[Path] | None,
         typer.Option("--tell", metavar="DIR", help="A CA's folder that gets the new records (again)."),
@@ -89,7 +78,8 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> None:
     """List the officers and their rights; at a root also name them, or withdraw their rights, in a ceremony.
 
-    A CA believes the records in its own folder: --tell, or e2s ca record DIR --update-from ROOT.
+    A buying organisation's CA names its own.  Any other believes the root's records in its folder: --tell, or
+    e2s ca record DIR --update-from ROOT.
     """
     if not give and not withdraw:
         _list(folder, as_json=as_json)
@@ -99,7 +89,8 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
     who = give or withdraw
     if not right and give:
         raise Misuse("no-right", "say which right is given")
-    wanted = frozenset((who, _RIGHTS[one], at) for one in right or Right)
+    seen = look(folder)
+    wanted = frozenset((who, _RIGHTS[one], at or seen.component) for one in right or Right)
     if dry_run or not yes:
         for _, what, where in sorted(wanted):
             say(f"{'give' if give else 'withdraw'} {what} at {where}: {who}")
@@ -107,170 +98,65 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
         say("nothing was done")
         return
     confirm("Hold the ceremony?", yes=yes)
+    occasion = Occasion(present=tuple(present or ()), note=note)
+    if seen.kind == "buying-ca":
+        rights = seen.chain.newest.rights
+        newest = change_officers(
+            seen,
+            phrase_of(phrase_file, f"Pass phrase of {seen.component}"),
+            rights | wanted if give else rights - wanted,
+            officer=officer_of(seen, officer),
+            setting=setting(),
+            occasion=occasion,
+        )
+        _told(newest, as_json=as_json)
+        return
     with opened_root(folder, phrase_file) as root:
         acting = officer_of(root, officer)
         root.require_namer(acting)
-        with root.ceremony("officers", officer=acting, present=present or (), note=note):
+        with root.ceremony("officers", officer=acting, present=occasion.present, note=note):
             (root.give if give else root.withdraw)(wanted, officer=acting)
         newest = root.chain.newest
         for told in tell or ():
             copy_records(folder, told, root.certificate)
+    _told(newest, as_json=as_json)
+
+
+def adopt(
+    folder: Folder,
+    certificate: Annotated[
+        Path, typer.Option("--cert", metavar="FILE", help="The newer certificate, then those between.")
+    ],
+    root: Annotated[Path, typer.Option("--root-cert", metavar="FILE", help="The root's certificate.")],
+    officer: Officer = "",
+    phrase_file: PhraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Let a buying organisation's CA take a newer certificate of its key.
+
+    When the CA above it was replaced, or the root, its key was certified again.
+    """
+    seen = look(folder)
+    chain = files.certificates(certificate)
+    adopt_certificate(
+        seen,
+        phrase_of(phrase_file, f"Pass phrase of {seen.component}"),
+        chain,
+        files.certificates(root)[0],
+        officer=officer_of(seen, officer),
+        setting=setting(),
+    )
+    if as_json:
+        document(facts(chain[0], folder=str(folder), component=seen.component))
+        return
+    say(f"{seen.component} goes on with {chain[0].id}")
+
+
+def _told(newest: Record, *, as_json: bool) -> None:
     if as_json:
         document({"record": newest.number, "head": newest.digest, "rights": sorted(newest.rights)})
     else:
         say(f"record {newest.number}: {newest.digest}")
-
-
-def cross(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    folder: Folder,
-    certificate: Annotated[
-        Path | None, typer.Option("--cert", metavar="FILE", help="The other authority's certificate.")
-    ] = None,
-    request: Annotated[
-        Path | None, typer.Option("--request", metavar="FILE", help="Its PKCS #10 request instead.")
-    ] = None,
-    ask_out: Annotated[
-        Path | None,
-        typer.Option("--ask", metavar="FILE", help="Certify nobody: write our own request for them."),
-    ] = None,
-    permit: Annotated[
-        list[str] | None,
-        typer.Option("--permit", metavar="SUBTREE", help="Whose names: dir:O=x, dns:x.example (again)."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="SUBTREE", help="Whose names not (again).")
-    ] = None,
-    any_name: Annotated[bool, typer.Option("--any-name", help="It may certify anybody not ours.")] = False,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option("--policy", metavar="POLICY", help="Of ours, or low, substantial, high (again)."),
-    ] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="OURS=THEIRS", help="Which of theirs counts as ours (again)."),
-    ] = None,
-    path_length: Annotated[
-        int | None, typer.Option("--path-length", metavar="N", min=0, help="How many CAs may follow it.")
-    ] = None,
-    until: Annotated[str, typer.Option("--until", metavar="RFC3339", help="Until when it is good.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the result goes.")] = None,
-    officer: Officer = "",
-    present: Present = None,
-    note: Note = "",
-    phrase_file: PhraseFile = None,
-    as_json: Json = False,
-) -> None:
-    """Cross-certify another community's authority, confined to its names and to policies that count for ours.
-
-    It never certifies names of our own community.  For the other direction they do the same with the root's
-    certificate, or with the request that --ask writes.
-    """
-    if sum(one is not None for one in (certificate, request, ask_out)) != 1:
-        raise Misuse("one-of-three", "say --cert, --request or --ask")
-    if ask_out is not None:
-        with opened_root(folder, phrase_file) as root:
-            write_new(ask_out, armoured(ask(root.authority.signer), b"CERTIFICATE REQUEST"))
-        say(f"request      {ask_out}")
-        return
-    foreign = (
-        Foreign.of_certificate(files.certificates(certificate)[0])
-        if certificate is not None
-        else Foreign.of_request(request_of(request))  # type: ignore[arg-type]
-    )
-    pairs = tuple(_mapping(text) for text in mapping or ())
-    policies = tuple(dict.fromkeys([*(_policy(text) for text in policy or ()), *(ours for ours, _ in pairs)]))
-    limits = Limits(
-        path_length=path_length,
-        policies=policies,
-        mappings=pairs,
-        permitted=tuple(permit or ()),
-        excluded=tuple(exclude or ()),
-    )
-    with _opened(folder, phrase_file) as (issuer, founder):
-        made = cross_certify(
-            issuer,
-            foreign,
-            limits,
-            officer=officer or founder,
-            not_after=parsed_instant(until) if until else None,
-            any_name=any_name,
-            occasion=Occasion(present=tuple(present or ()), note=note, list_too=True),
-        )
-    path = write_new(out or Path(f"cross-{file_name(made.subject)}.pem"[:80]), made.pem)
-    if as_json:
-        document(facts(made, file=str(path)))
-        return
-    say(f"cross-certified  {made.subject}")
-    say(f"good until       {instant(made.not_after)}")
-    say(f"certificate      {path}")
-
-
-def buying(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    folder: Folder,
-    issuer_folder: Annotated[
-        Path, typer.Option("--issuer", metavar="DIR", help="Who certifies it: the root's folder or a CA's.")
-    ],
-    party: Annotated[str, typer.Option("--party", metavar="NAME", help="The buying organisation.")],
-    manager: Annotated[
-        str, typer.Option("--manager", metavar="NAME", help="Its purchasing manager, who will run the CA.")
-    ],
-    component: Annotated[
-        str, typer.Option("--component", metavar="NAME", help="The CA's own name; the folder's if left out.")
-    ] = "",
-    mail_domain: Annotated[
-        list[str] | None,
-        typer.Option("--mail-domain", metavar="HOST", help="Mail addresses it may certify (again)."),
-    ] = None,
-    officer: Officer = "",
-    suite: Suite = "p256-sha256",
-    module: Module = None,
-    token: Token = "",
-    key_label: KeyLabel = "",
-    phrase_file: PhraseFile = None,
-    issuer_phrase_file: Annotated[
-        Path | None,
-        typer.Option("--issuer-phrase-file", metavar="FILE", help="Holds the issuer's pass phrase or PIN."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Found a buying organisation's own CA, confined to its party; its manager is its first officer."""
-    named = component or folder.resolve().name
-    with _opened(issuer_folder, issuer_phrase_file) as (issuer, founder):
-        community = look(issuer_folder).chain.newest.community
-        urn = f"urn:e2s:{community}:{party}"
-        manager_urn = manager if manager.startswith("urn:") else f"{urn}:{manager}"
-        wanted = Buying(
-            party=urn, component=named, manager=manager_urn, mail_domains=tuple(mail_domain or ())
-        )
-        phrase = new_phrase(phrase_file, named)
-        made = found_buying(
-            issuer,
-            folder,
-            phrase,
-            wanted,
-            root=look(issuer_folder).root,
-            officer=officer or founder,
-            setting=setting(suite=suite, where=where_of(module, token, key_label or named)),
-        )
-        certificate = made.certificate
-        made.close()
-    if as_json:
-        document(facts(certificate, folder=str(folder), component=named, officer=manager_urn))
-        return
-    say(f"{named} certified for {urn}, in {folder}")
-    say(f"certificate  {certificate.id}")
-    say(f"officer      {manager_urn}")
-
-
-@contextlib.contextmanager
-def _opened(folder: Path, phrase_file: Path | None) -> Iterator[tuple[Root | Authority, str]]:
-    """A root or another CA, for one command, and who founded it."""
-    if look(folder).kind == "root":
-        with opened_root(folder, phrase_file) as root:
-            yield root, root.chain.founder
-    else:
-        with opened(folder, phrase_file) as (seen, authority):
-            yield authority, seen.chain.founder
 
 
 def _list(folder: Path, *, as_json: bool) -> None:
@@ -279,15 +165,3 @@ def _list(folder: Path, *, as_json: bool) -> None:
         document([{"officer": who, "right": right, "at": where} for who, right, where in rights])
     else:
         table(("officer", "right", "at"), rights)
-
-
-def _policy(text: str) -> str:
-    """A policy by its identifier or by the level of confidence that it is."""
-    return oids.CONFIDENCE.get(text, text)
-
-
-def _mapping(text: str) -> tuple[str, str]:
-    ours, mark, theirs = text.partition("=")
-    if not mark or not theirs:
-        raise Misuse("bad-mapping", "write a mapping as OURS=THEIRS", given=text[:80])
-    return _policy(ours), theirs
