@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,17 +42,6 @@ Key = Annotated[
 ]
 
 
-class Reason(StrEnum):
-    """Why a certificate is revoked (RFC 5280, 5.3.1)."""
-
-    unspecified = "unspecified"
-    key_compromise = "keyCompromise"
-    affiliation_changed = "affiliationChanged"
-    superseded = "superseded"
-    cessation_of_operation = "cessationOfOperation"
-    privilege_withdrawn = "privilegeWithdrawn"
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
     """What is asked, by whom."""
@@ -71,7 +59,12 @@ def withdraw(  # noqa: PLR0913, PLR0917 - each is an option of the command
     which: Which,
     officer: OfficerMaybe = None,
     home: At = Path(),
-    reason: Annotated[Reason | None, typer.Option("--reason", help="Why a certificate is revoked.")] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason", metavar="REASON", help="Why: keyCompromise, superseded... (RFC 5280, 5.3.1)."
+        ),
+    ] = "",
     why: Annotated[
         str, typer.Option("--why", metavar="TEXT", help="Why a case without one is withdrawn.")
     ] = "",
@@ -85,14 +78,14 @@ def withdraw(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: Json = False,
 ) -> None:
     """Revoke a certificate for good, or withdraw a case that has none yet."""
-    if (reason is None) == (not why):
+    if bool(reason) == bool(why):
         raise Misuse("what-for", "a certificate is revoked for a --reason, a case withdrawn because of --why")
-    if reason is not None:
+    if reason:
         since = parse_instant(invalidity) if invalidity else None
         asked = _Asked(
             which=which,
             act="revoke",
-            reason=reason.value,
+            reason=reason,
             since=since,
             officer=officer,
             key=key,
