@@ -29,7 +29,7 @@ from e2s.cli.ca_home import (
     opened_root,
     setting,
 )
-from e2s.cli.ca_withdraw import Reason
+from e2s.cli.ca_withdraw import REASONS, Reason
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say, table
 from e2s.security.pki.ceremony import Occasion, open_root
@@ -48,7 +48,7 @@ def replace(  # noqa: PLR0913, PLR0917 - each is an option of the command
     old: Annotated[Path, typer.Option("--old", metavar="DIR", help="The folder of the lost CA.")],
     root_folder: RootFolder,
     reason: Annotated[
-        Reason, typer.Option("--reason", help="Why the old one is revoked.")
+        Reason, typer.Option("--reason", metavar="REASON", help=f"Why it is revoked: {REASONS}.")
     ] = Reason.ca_compromise,
     officer: Officer = "",
     present: Present = None,

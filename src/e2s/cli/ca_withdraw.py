@@ -51,10 +51,16 @@ class Reason(StrEnum):
     privilege_withdrawn = "privilegeWithdrawn"
 
 
+#: For help texts.
+REASONS = ", ".join(Reason)
+
+
 def revoke(
     folder: Folder,
     which: Which,
-    reason: Annotated[Reason, typer.Option("--reason", help="Why.")] = Reason.unspecified,
+    reason: Annotated[
+        Reason, typer.Option("--reason", metavar="REASON", help=f"Why: {REASONS}.")
+    ] = Reason.unspecified,
     invalidity: Annotated[
         str, typer.Option("--invalidity", metavar="RFC3339", help="Since when the key may be lost.")
     ] = "",
