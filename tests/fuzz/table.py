@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz import (
     crypto_targets,
+    repository_targets,
     security_targets,
     status_targets,
     stream_targets,
@@ -21,6 +22,7 @@ TARGETS: dict[str, Target] = {
         stream_targets,
         security_targets,
         status_targets,
+        repository_targets,
         trade_targets,
         verification_targets,
     )

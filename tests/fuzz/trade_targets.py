@@ -170,7 +170,7 @@ def _item_file_seeds() -> Iterator[bytes]:
 
 
 def _toml_seeds() -> Iterator[bytes]:
-    yield least(range(20_000, 20_003)).encode()
+    yield least(range(20_000, 20_004)).encode()
     yield EXAMPLE.encode()
 
 
