@@ -242,7 +242,7 @@ def test_a_root_of_another_product(ours, tmp_path):
         (tmp_path / "pool.pem").write_bytes(cross.pem)
         (tmp_path / "root.pem").write_bytes(ours.root.certificate.pem)
         at = str(int(other.not_before.timestamp()) + 60)
-        command = [
+        verify = [
             "openssl",
             "verify",
             "-attime",
@@ -253,7 +253,7 @@ def test_a_root_of_another_product(ours, tmp_path):
             "pool.pem",
             "l.pem",
         ]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(verify, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     finally:
         ours.setting.clock.at = max(now, ours.root.chain.newest.at)

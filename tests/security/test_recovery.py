@@ -22,6 +22,7 @@ from e2s.security.keys import durable
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import holdings, store
+from e2s.security.pki.buying import Buying, found_buying
 from e2s.security.pki.ceremony import (
     Occasion,
     found_authority,
@@ -29,6 +30,7 @@ from e2s.security.pki.ceremony import (
     open_root,
 )
 from e2s.security.pki.folder import CEREMONIES, REGISTER
+from e2s.security.pki.own_records import adopt
 from e2s.security.pki.recovery import confidence_of, names_of
 from e2s.security.pki.rehearsal import rehearse
 from e2s.security.pki.replacing import REPORT, Replacing, replace_authority
@@ -346,6 +348,47 @@ def test_a_lost_root_whose_key_is_gone(centre):
     for name in ("ca", "cards"):
         assert look(centre.folder / name).root == new.certificate
         assert (centre.folder / name / f"{CEREMONIES}-of-lost-root").is_dir()
+
+
+def test_a_buying_organisations_ca_is_left_to_its_manager(centre, tmp_path):
+    """The new root certifies its key; she adopts that, and what she certified before is good again."""
+    albert = "urn:e2s:market:alpha:albert"
+    root = centre.root()
+    alpha = found_buying(
+        root,
+        centre.folder / "alpha",
+        Phrase(SECRET),
+        Buying(party="urn:e2s:market:alpha", component="alpha", manager=albert),
+        root=root.certificate,
+        officer=OLGA,
+        setting=centre.setting,
+    )
+    key = generate("p256-sha256", centre.setting.random).public_key()
+    buyer = alpha.issue("buyer", key, ("urn:e2s:market:alpha:anna",), officer=albert)
+    alpha.close()
+    root.close()
+    found = rehearse(
+        look(centre.folder / "root"),
+        tmp_path / "drill",
+        (Branch(centre.folder / "alpha", Phrase("guess")),),
+        officer=OLGA,
+        setting=centre.setting,
+        tell=lambda _name, _done, _whole: None,
+    )
+    assert found.closed == {"alpha": "wrong-pass-phrase"}
+    before = snapshot(centre.folder / "alpha")
+    assert len(centre.recover(names=("ca", "alpha", "cards"))) == PEOPLE + 3
+    assert snapshot(centre.folder / "alpha") == before
+    newer = Certificate.read((centre.folder / "root-2" / "recovery" / "for-alpha.pem").read_bytes())
+    new = centre.root("root-2")
+    seen = look(centre.folder / "alpha")
+    with pytest.raises(Refusal, match="not-authorised"):
+        adopt(seen, Phrase(SECRET), (newer,), new.certificate, officer=OLGA, setting=centre.setting)
+    with pytest.raises(Refusal, match=r"unknown-root|bad-signature|no-path"):
+        adopt(seen, Phrase(SECRET), (newer,), seen.root, officer=albert, setting=centre.setting)
+    adopt(seen, Phrase(SECRET), (newer,), new.certificate, officer=albert, setting=centre.setting)
+    assert centre.judged(new, "alpha", buyer).accepted
+    new.close()
 
 
 def test_links_and_anchor_lead_from_the_old_root_to_the_new(centre):

@@ -21,8 +21,9 @@ from e2s.security.pki.ceremony import officer_rights
 from e2s.security.pki.ceremony_record import Record
 from e2s.security.pki.folder import KEY, OWN, RECORD, Setting, open_folder_key, publish_own
 from e2s.security.pki.names import distinguished
+from e2s.security.pki.occasion import certified, put_record
 from e2s.security.pki.profiles import Limits
-from e2s.security.pki.root import Root, certified, put_record
+from e2s.security.pki.root import Root
 from e2s.security.pki.standalone import is_founded, look, open_ca
 
 PROFILE = "buying-ca"

@@ -40,9 +40,10 @@ from e2s.security.pki.folder import (
     read_root,
 )
 from e2s.security.pki.names import distinguished
+from e2s.security.pki.occasion import PLAIN, Occasion, certified, put_record
 from e2s.security.pki.place_file import read_places
 from e2s.security.pki.profiles import profile, profiles_in
-from e2s.security.pki.root import PLAIN, ROOT_NAME, Occasion, Root, certified, put_record
+from e2s.security.pki.root import ROOT_NAME, Root
 from e2s.security.pki.standalone import is_founded
 
 __all__ = [

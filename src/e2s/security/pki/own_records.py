@@ -17,7 +17,7 @@ from e2s.security.pki.buying import PROFILE
 from e2s.security.pki.ca import RIGHTS
 from e2s.security.pki.ceremony_record import Record, Right
 from e2s.security.pki.folder import Setting, open_folder_key, publish_own
-from e2s.security.pki.root import PLAIN, Occasion, certified, put_record
+from e2s.security.pki.occasion import PLAIN, Occasion, certified, put_record
 from e2s.security.pki.standalone import Look
 from e2s.security.verification.verifier import Verifier
 

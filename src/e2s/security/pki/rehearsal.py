@@ -21,10 +21,11 @@ from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import store
 from e2s.security.pki.ceremony import found_authority, found_root
 from e2s.security.pki.folder import REGISTER, Setting, open_folder_key
+from e2s.security.pki.occasion import Occasion
 from e2s.security.pki.recovery import Outcome, Plan, carry_out, write_report
 from e2s.security.pki.replacing import REPORT
-from e2s.security.pki.root import Occasion, Root
-from e2s.security.pki.root_recovery import Branch, Tell, require_officer
+from e2s.security.pki.root import Root
+from e2s.security.pki.root_recovery import Branch, Tell, require_officer, rules_itself
 from e2s.security.pki.standalone import Look, look
 
 _TRIES: Final = 5
@@ -81,7 +82,8 @@ def rehearse(
             rule = _closed(seen, branch.secret)
             if rule:
                 closed[seen.component] = rule
-            outcomes += _branch(root, seen, scratch, phrase, officer, own, tell)
+            if not rules_itself(branch.folder):
+                outcomes += _branch(root, seen, scratch, phrase, officer, own, tell)
     finally:
         root.close()
     write_report(scratch / REPORT, outcomes)

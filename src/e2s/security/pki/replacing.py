@@ -21,9 +21,10 @@ from e2s.security.pki import store
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.ceremony import found_authority
 from e2s.security.pki.folder import KEY, OWN, REGISTER, ROOT, Setting
+from e2s.security.pki.occasion import Occasion
 from e2s.security.pki.place_file import read_places, write_places
 from e2s.security.pki.recovery import Outcome, Plan, carry_out, write_report
-from e2s.security.pki.root import Occasion, Root
+from e2s.security.pki.root import Root
 from e2s.security.pki.standalone import Look, is_founded, look, open_ca
 
 #: What is under way, what is to be certified again, and what became of it, in the new CA's folder.

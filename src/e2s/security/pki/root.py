@@ -11,7 +11,6 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,36 +21,17 @@ from e2s.base.instants import format_instant
 from e2s.base.rights import Granted, Refused, TableAuthoriser
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PublicKey
-from e2s.crypto.ports import Signer
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.where import OpenedKey
-from e2s.security.pki import ceremony_record, holdings, store
+from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.ceremony_record import Chain, Item, Record, Right
-from e2s.security.pki.folder import CEREMONIES, OPEN, REGISTER, Setting, read_chain
+from e2s.security.pki.folder import OPEN, REGISTER, Setting, read_chain
+from e2s.security.pki.occasion import certified, listed, put_record
 from e2s.security.pki.place_file import read_places
-from e2s.security.verification.crls import CrlIndex
 
 #: The root's component name.
 ROOT_NAME: Final = "root"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Occasion:
-    """What is particular of one ceremony: who is there, a note, whether the list is signed, rights given.
-
-    A CA that is ``lost`` is revoked in it for ``reason``.
-    """
-
-    present: tuple[str, ...] = ()
-    note: str = ""
-    list_too: bool = False
-    rights: frozenset[Right] = frozenset()
-    lost: Certificate | None = None
-    reason: str = ""
-
-
-PLAIN: Final = Occasion()
 
 
 @dataclass
@@ -191,13 +171,13 @@ class Root:
         """A new list, on record."""
         with self.ceremony("listing") as held:
             der = self.authority.crl()
-            held.items.append(_listed(der))
+            held.items.append(listed(der))
         return der
 
     def current_crl(self) -> bytes:
         """The newest list, or a new one where it is time, on record."""
         der = self.authority.current_crl()
-        made = _listed(der)
+        made = listed(der)
         if made not in self.chain.items("list"):
             with self.ceremony("listing") as held:
                 held.items.append(made)
@@ -290,29 +270,6 @@ class _Standing:
     def decide(self, subject: str, right: str, context: str) -> Granted | Refused:
         """As the record, or the ceremony that is held, has it."""
         return TableAuthoriser(self.root.rights).decide(subject, right, context)
-
-
-def put_record(folder: Path, record: Record, signer: Signer) -> Record:
-    """Sign the next record into the folder; raises ``ceremony-forked`` where there is one already."""
-    path = folder / CEREMONIES / f"{record.number:04d}.cms"
-    if path.exists():
-        raise Refusal("ceremony-forked", "there already is a record of this number", number=record.number)
-    octets = ceremony_record.sign_record(record, signer)
-    put = ceremony_record.read(octets, signer.certificate)
-    replace_file(path, octets, 0o644)
-    return put
-
-
-def certified(certificate: Certificate, kind: str, component: str = "") -> Item:
-    """A certificate of profile ``kind`` as a record names it."""
-    name = certificate.name or certificate.subject
-    return Item(kind="certificate", digest=certificate.id, profile=kind, name=name, component=component)
-
-
-def _listed(der: bytes) -> Item:
-    index = CrlIndex.read(der)
-    said = f"number {index.number}, until {format_instant(index.next_update)}"
-    return Item(kind="list", digest="sha-256:" + wire.b64u(sha256(der).digest()), detail=said)
 
 
 def _locked(folder: Path) -> int:

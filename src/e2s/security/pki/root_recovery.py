@@ -34,10 +34,11 @@ from e2s.security.pki.folder import (
     publish_own,
     read_root,
 )
+from e2s.security.pki.occasion import Occasion, certified
 from e2s.security.pki.profiles import Limits, profile
 from e2s.security.pki.recovery import Outcome, Plan, carry_out, limits_of, names_of, write_report
 from e2s.security.pki.replacing import REPORT, begin
-from e2s.security.pki.root import Occasion, Root, certified
+from e2s.security.pki.root import Root
 from e2s.security.pki.standalone import Look, look, look_root, open_ca
 
 #: In the new root's folder: both links, and the old root's word that the new one is the anchor.
@@ -82,13 +83,18 @@ def recover_root(wanted: Recovering, phrase: Phrase, *, setting: Setting, tell: 
     case = begin(wanted.folder, wanted.lost.own.id, setting)
     root = _new_root(wanted, phrase, setting)
     try:
+        branches = []
         for branch in wanted.branches:
-            _certify_again(root, branch, wanted, setting)
+            if rules_itself(branch.folder):
+                _for_manager(root, branch, wanted)
+            else:
+                _certify_again(root, branch, wanted, setting)
+                branches.append(branch)
         if wanted.old is not None:
             _link(wanted.old, root, wanted)
         root.current_crl()
         outcomes: list[Outcome] = []
-        for branch in wanted.branches:
+        for branch in branches:
             copy_records(root.folder, branch.folder, root.certificate)
             outcomes += _carry_out(branch, case, wanted, setting, tell)
     finally:
@@ -126,6 +132,16 @@ def newest_records(old: Path, beneath: Sequence[Path]) -> Look:
     for other in found:
         newest.chain.require_extends(other.chain)
     return newest
+
+
+def rules_itself(folder: Path) -> bool:
+    """Whether a buying organisation's CA is there: its manager adopts a newer certificate by herself.
+
+    What it certified stays good, for its key and its name stay.
+    """
+    with suppress(Refusal):
+        return look(folder).kind == "buying-ca"
+    return False
 
 
 def require_officer(lost: Look, officer: str) -> None:
@@ -180,6 +196,18 @@ def _new_root(wanted: Recovering, phrase: Phrase, setting: Setting) -> Root:
     )
 
 
+def _for_manager(root: Root, branch: Branch, wanted: Recovering) -> None:
+    """The newer certificate of a CA that the lost root itself certified, for its manager to adopt.
+
+    One that a CA beneath the root certified is among what that CA certifies again.
+    """
+    seen = _of_lost(branch, wanted)
+    if not seen.between:
+        own = _certified_again(root, seen, seen.own, wanted)
+        path = wanted.folder / "recovery" / f"for-{seen.component}.pem"
+        replace_file(path, own.pem, 0o644)
+
+
 def _certify_again(root: Root, branch: Branch, wanted: Recovering, setting: Setting) -> None:
     """Certify a CA's own key by the new root, and give its folder the new certificate, root and records."""
     key = open_folder_key(branch.folder, branch.secret)
@@ -209,6 +237,8 @@ def _of_lost(branch: Branch, wanted: Recovering) -> Look:
 def _certified_again(root: Root, seen: Look, own: Certificate, wanted: Recovering) -> Certificate:
     with root.authority.database.reading() as connection:
         before = holdings.good_of_key(connection, own.spki, seen.kind, root.setting.clock.now())
+    if before is not None and any(item.digest == before.id for item in root.chain.items("certificate")):
+        return before
     with root.ceremony("recovering", officer=wanted.officer, present=wanted.occasion.present) as held:
         if before is not None:
             held.items.append(certified(before, seen.kind, seen.component))
