@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.security.status.answers import cert_id
-from e2s.security.status.queries import MAX_ASKED, MAX_QUERY_BYTES, NONCE, read_query, write_query
+from e2s.security.status.queries import (
+    MAX_ASKED,
+    MAX_QUERY_BYTES,
+    NONCE,
+    PlainQueries,
+    read_query,
+    write_query,
+)
 from tests.worlds.pki import make_pki
 
 PKI = make_pki()
@@ -83,6 +90,20 @@ def test_an_octet_changed_is_another_query_or_none(data):
         read_query(bytes(octets))
     except Refusal as refusal:
         assert refusal.rule.partition("-")[0] in {"bad", "query"}
+
+
+@given(st.integers(2**118, 2**132), st.sampled_from(["sha1", "sha256", "sha384", "sha512"]), st.data())
+def test_plain_queries_known_by_their_octets_are_read_as_by_the_reader(serial, hashing, data):
+    known = PlainQueries()
+    octets = write_query((cert_id(CA, serial, hashing),))
+    assert known.read(octets) is None
+    known.add(read_query(octets).asked[0].issuer)
+    size = len(der.integer(serial)) - 2
+    assert known.read(octets) == (read_query(octets) if size in {16, 17} else None)
+    bent = bytearray(octets)
+    bent[data.draw(st.integers(0, len(bent) - 1))] = data.draw(st.integers(0, 255))
+    found = known.read(bytes(bent))
+    assert found is None or found == read_query(bytes(bent))
 
 
 def test_what_may_stand_beside_is_passed_over():

@@ -19,6 +19,8 @@ MAX_NONCE_BYTES = 128
 NONCE_BYTES = 32
 NONCE = "1.3.6.1.5.5.7.48.1.2"
 _MAX_HASH_BYTES = 64
+#: Octets of serials of 128 random bits.
+_USUAL_SERIALS = (17, 16)
 #: Wishes that are heard and need not be granted: kinds of answers, of signatures (4.4.3, 4.4.7), a locator.
 _HEARD = frozenset(f"1.3.6.1.5.5.7.48.1.{number}" for number in (4, 7, 8))
 
@@ -53,6 +55,38 @@ def read_query(octets: bytes, *, most: int = MAX_ASKED) -> Query:
         if refusal.rule.startswith("der-"):
             raise Refusal("bad-query", "the octets are no OCSP query", because=refusal.rule) from refusal
         raise
+
+
+class PlainQueries:
+    """Plain queries for certificates of known issuers, known by their octets up to the serial.
+
+    They are nearly all that are asked; whatever is not one of them is for :func:`read_query` to judge.
+    """
+
+    def __init__(self) -> None:
+        """Of no issuer yet."""
+        self._known: dict[bytes, tuple[int, bytes]] = {}
+
+    def add(self, issuer: bytes) -> None:
+        """Know the plain queries about an issuer, named as in :attr:`CertId.issuer`."""
+        for size in _USUAL_SERIALS:
+            asked = der.tlv(der.SEQUENCE, issuer + der.tlv(der.INTEGER, bytes(size)))
+            octets = write_query((asked,))
+            self._known[octets[:-size]] = len(octets) - len(asked), issuer
+
+    def read(self, octets: bytes) -> Query | None:
+        """The query, or None where this can't tell; what it gives, :func:`read_query` would give."""
+        for size in _USUAL_SERIALS:
+            known = self._known.get(octets[:-size])
+            if known is not None:
+                begin, issuer = known
+                # an INTEGER in its fewest octets, positive (X.690, 8.3.2)
+                first = octets[-size]
+                if not (0 < first < 0x80 or (first == 0 and octets[1 - size] >= 0x80)):
+                    return None
+                serial = int.from_bytes(octets[-size:], "big")
+                return Query((CertId(octets[begin:], issuer, serial),), None, plain=True)
+        return None
 
 
 def write_query(asked: tuple[bytes, ...], nonce: bytes | None = None) -> bytes:
