@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz import (
     crypto_targets,
+    registration_targets,
     repository_targets,
     security_targets,
     status_targets,
@@ -23,6 +24,7 @@ TARGETS: dict[str, Target] = {
         security_targets,
         status_targets,
         repository_targets,
+        registration_targets,
         trade_targets,
         verification_targets,
     )
