@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from bench.crypto import AT
 from bench.figure import Figure
@@ -24,6 +25,8 @@ ROUNDS: Final = 15
 REPEATS: Final = 200
 HOST: Final = "shop.example"
 LIMIT: Final = 0.5
+_PLACE: Final = x509.UniformResourceIdentifier("http://repository.example/place")
+_OCSP: Final = AuthorityInformationAccessOID.OCSP
 
 
 def rounds() -> list[Figure]:
@@ -107,6 +110,8 @@ def _certificate(
         (x509.KeyUsage(**usage), True),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
         (keyed, False),
+        (x509.CRLDistributionPoints([x509.DistributionPoint([_PLACE], None, None, None)]), False),
+        (x509.AuthorityInformationAccess([x509.AccessDescription(_OCSP, _PLACE)]), False),
     ]
     if not ca:
         extensions += [

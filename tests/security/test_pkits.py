@@ -130,3 +130,15 @@ def test_a_key_without_parameters_has_them_from_its_own_path_alone():
     assert verdict.rule == "no-parameters"
     # and without being asked for old paths, no verifier takes such a key, however it was read
     assert judged(case, old).rule == "weak-algorithm"
+
+
+def test_a_signature_under_inherited_parameters_is_checked():
+    """Last, when the path is known; until then the key is not whole."""
+    case = next(one for one in CASES if one["case"] == "4.1.5")
+    octets_ = octets(f"certs/{case['certificate']}.crt")
+    altered = octets_[:-1] + bytes((octets_[-1] ^ 1,))
+    above = [old(octets(f"certs/{name}.crt")) for name in case["above"]]
+    verdict = old_verifier().judge(
+        old(altered), above, lists(case), at=AT, purpose=None, name=None, require_revocation=False
+    )
+    assert verdict.rule == "bad-path-signature"

@@ -7,6 +7,7 @@ when one name is common to both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from e2s.base.errors import Refusal
@@ -67,8 +68,9 @@ class Scope:
 WHOLE: Final = Scope()
 
 
+@lru_cache(maxsize=1024)
 def read_points(value: bytes) -> tuple[Point, ...]:
-    """CRLDistributionPoints; raises :class:`Refusal` ``der-...``."""
+    """CRLDistributionPoints; raises :class:`Refusal` ``der-...``.  A CA's certificates share them: kept."""
     outer = der.Reader(value)
     points = outer.enter()
     outer.done()

@@ -136,11 +136,13 @@ class Inquiry:
     def _listed(self, certificate: Traits, issuer: Traits) -> Fault | None:
         """What the lists say."""
         plain = self._lists.plain.get(certificate.issuer)
-        if plain is not None and not certificate.points_der:
+        points = certificate.points
+        # Wherever its points are, whole lists of the issuer are those of each that names no other issuer.
+        if plain is not None and not any(point.crl_issuer for point in points):
             return self._plainly(certificate, issuer, plain)
         own = certificate.issuer_form
         answered: frozenset[int] = frozenset()
-        for point in (*certificate.points, ISSUERS_OWN):
+        for point in (*points, ISSUERS_OWN):
             for crl in self._meant(point, certificate, own):
                 if self._signer_of(crl, issuer) is None:
                     continue
