@@ -37,6 +37,7 @@ from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki import approvals, ceremony, lint
 from e2s.security.pki.certify import read_request, request
 from e2s.security.pki.profiles import PROFILES, read_profiles
+from e2s.security.pki.statement import request_stated
 from e2s.security.verification import signatures
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.ocsp import Answer, is_delegated
@@ -183,6 +184,8 @@ def _request_seeds() -> Iterator[bytes]:
         for suite in ("p256-sha256", "p384-sha384"):
             key = pki().issue("merchant", "urn:e2s:market:k", suite=suite)[2]
             yield request(key, ("urn:e2s:market:volt", "https://volt.example:443"))
+        agrees = pki().issue("merchant-agreement", "urn:e2s:market:k", suite="x25519-aes256gcm")[0]
+        yield request_stated(agrees.public_key, agrees.names, pki().signer("merchant", "urn:e2s:market:k"))
 
 
 def _word(octets: bytes) -> None:
