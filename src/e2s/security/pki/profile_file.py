@@ -215,8 +215,8 @@ def _issues(value: object) -> frozenset[str]:
     return frozenset(_texts(value))
 
 
-#: Members of a row but the one that says who issues it: the member of :class:`Profile` that each gives, and how
-#: it is read.
+#: Members of a row but the one that says who issues it: the member of :class:`Profile` that each gives, and
+#: how it is read.
 MEMBERS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "name": ("name", str),
     "use": ("use", _use),
