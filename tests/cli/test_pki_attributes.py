@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.test_pki import AT, ended
 from tests.security.forge import Node, ca, leaf, root
+from tests.security.graphs import scope
 from tests.security.test_attribute_certificates import ROLE, SHOP, attributes_of, targets
 from tests.worlds.pki import START
 
@@ -38,6 +39,11 @@ def world(tmp_path_factory):
         "garbage.ac": b"\x30\x03\x02\x01\x01",
         "giver.crl": giver.crl(),
         "withdrawn.crl": giver.crl((revoking, START - HOUR)),
+        "later.crl": giver.crl((revoking, START + HOUR)),
+        "old.crl": giver.crl(at=START - 48 * HOUR),
+        "forged.crl": giver.crl(sign_as=root()),
+        "attributes.crl": giver.crl(extra=((scope(attributes=True), True),)),
+        "users.crl": giver.crl(extra=((scope(users=True), True),)),
     }.items():
         (folder / name).write_bytes(octets)
     return folder
@@ -61,7 +67,8 @@ def test_given(run):
     status, said = run(*LISTS, "holder.pem", "role.ac")
     assert (status, said.splitlines()[1]) == (0, f"  role {ROLE}")
     assert said.startswith("accepted: role.ac, until ")
-    assert run(*LISTS, "--crl", "giver.crl", "holder.pem", "revocable.ac")[0] == 0
+    for name in ("giver.crl", "later.crl", "attributes.crl"):
+        assert run(*LISTS, "--crl", name, "holder.pem", "revocable.ac")[0] == 0
     status, said = run("--json", "holder.pem", "role.ac")
     found = json.loads(said)
     assert status == 0
@@ -78,6 +85,9 @@ def test_given(run):
         (("holder.pem", "revocable.ac"), "revocation-unknown"),
         ((*LISTS, "holder.pem", "revocable.ac"), "revocation-unknown"),
         ((*LISTS, "--crl", "withdrawn.crl", "holder.pem", "revocable.ac"), "revoked"),
+        ((*LISTS, "--crl", "old.crl", "holder.pem", "revocable.ac"), "revocation-unknown"),
+        ((*LISTS, "--crl", "forged.crl", "holder.pem", "revocable.ac"), "revocation-unknown"),
+        ((*LISTS, "--crl", "users.crl", "holder.pem", "revocable.ac"), "revocation-unknown"),
         (("--for", "urn:e2s:market:zest", "holder.pem", "aimed.ac"), "wrong-target"),
         (("--giver", "ca.pem", "holder.pem", "role.ac"), "wrong-giver"),
         (("--crl", "root.crl", "--crl", "no-holder.crl", "holder.pem", "role.ac"), "revoked"),

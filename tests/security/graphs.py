@@ -277,7 +277,9 @@ def _list(issuer: Node, number: int, entries: list[tuple[Node, x509.CRLReason]],
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def scope(*, users: bool = False, cas: bool = False, some: bool = False) -> x509.IssuingDistributionPoint:
+def scope(
+    *, users: bool = False, cas: bool = False, attributes: bool = False, some: bool = False
+) -> x509.IssuingDistributionPoint:
     return x509.IssuingDistributionPoint(
         full_name=None,
         relative_name=None,
@@ -285,7 +287,7 @@ def scope(*, users: bool = False, cas: bool = False, some: bool = False) -> x509
         only_contains_ca_certs=cas,
         only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}) if some else None,
         indirect_crl=False,
-        only_contains_attribute_certs=False,
+        only_contains_attribute_certs=attributes,
     )
 
 
