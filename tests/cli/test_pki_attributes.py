@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from e2s.crypto import der
 from tests.cli.test_pki import AT, ended
 from tests.security.forge import Node, ca, leaf, root
 from tests.security.graphs import scope
 from tests.security.test_attribute_certificates import ROLE, SHOP, attributes_of, targets
 from tests.worlds.pki import START
 
+BAD_ROLE = der.sequence(der.oid("2.5.4.72"), der.tlv(der.SET, der.integer(7)))
 HOUR = timedelta(hours=1)
 
 
@@ -36,6 +38,7 @@ def world(tmp_path_factory):
         "other.ac": attributes_of(other, giver),
         "old.ac": attributes_of(holder, giver, until=START - HOUR),
         "revocable.ac": attributes_of(holder, giver, extensions=()),
+        "bad-role.ac": attributes_of(holder, giver, attributes=[BAD_ROLE]),
         "garbage.ac": b"\x30\x03\x02\x01\x01",
         "giver.crl": giver.crl(),
         "withdrawn.crl": giver.crl((revoking, START - HOUR)),
@@ -82,6 +85,7 @@ def test_given(run):
         (("holder.pem", "other.ac"), "wrong-holder"),
         (("holder.pem", "old.ac"), "expired"),
         (("holder.pem", "garbage.ac"), "bad-attribute-certificate"),
+        (("holder.pem", "bad-role.ac"), "bad-attribute-certificate"),
         (("holder.pem", "revocable.ac"), "revocation-unknown"),
         ((*LISTS, "holder.pem", "revocable.ac"), "revocation-unknown"),
         ((*LISTS, "--crl", "withdrawn.crl", "holder.pem", "revocable.ac"), "revoked"),

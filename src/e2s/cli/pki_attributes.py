@@ -79,6 +79,7 @@ def _judged(
     try:
         found = AttributeCertificate.read(files.read(path))
         judge(found, holder, giver, at=at, target=target, revoked=withdrawn(lists, giver, at=at))
+        roles = [role for role in found.roles if role]
     except Refusal as refusal:
         return {"file": str(path), "accepted": False, "reason": refusal.message, "rule": refusal.rule}
     return {
@@ -86,7 +87,7 @@ def _judged(
         "accepted": True,
         "reason": "every check passed",
         "rule": "",
-        "roles": [role for role in found.roles if role],
+        "roles": roles,
         "attributes": [kind for kind, _ in found.attributes],
         "until": format_instant(found.not_after),
     }

@@ -82,12 +82,13 @@ class AttributeCertificate:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The role names that are URIs (RFC 5755, 4.4.5)."""
-        found: list[str] = []
-        for kind, values in self.attributes:
-            if kind == _ROLE:
-                found.extend(_role(value) for value in values)
-        return tuple(found)
+        """The role names that are URIs (RFC 5755, 4.4.5); raises ``bad-attribute-certificate``."""
+        try:
+            return tuple(
+                _role(value) for kind, values in self.attributes if kind == _ROLE for value in values
+            )
+        except Refusal as refusal:
+            raise _bad(f"a role cannot be read ({refusal.rule})") from refusal
 
 
 def judge(
