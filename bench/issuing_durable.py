@@ -114,7 +114,7 @@ class _Bench:
             public_key=own.public_key(),
         )
         certificate = certify(wish, root, serial=serial_number(secrets.token_bytes), at=at)
-        self.prover = Prover(here=0)
+        self.prover = Prover()
         self.authority = Authority(
             KeySigner(certificate, (), own),
             Database.open(folder / "register.sqlite", store.TABLES),

@@ -18,6 +18,8 @@ from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from e2s.base.database import driver_of
 
 Statement: TypeAlias = "sa.Select[Any] | sa.Insert | sa.Update | sa.Delete"
+#: How many rows a statement inserts: of few statements, the largest that there are rows for.
+_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
 _DIALECT = sqlite.dialect(paramstyle="named")
 
 
@@ -99,9 +101,39 @@ def add(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]
 
 
 def add_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows that all have the same columns."""
-    if rows:
-        _insert(table, tuple(rows[0])).run_all(connection, rows)
+    """Insert rows that all have the same columns, many in one statement.
+
+    Each statement lets other threads run, who may be long in giving back the turn.
+    """
+    if not rows:
+        return
+    columns, driver, place = tuple(rows[0]), driver_of(connection), 0
+    defaults = _defaults(table, columns)
+    for size in _AT_ONCE:
+        sql = _insert_many(table, (*columns, *defaults), size)
+        while len(rows) - place >= size:
+            values: list[object] = []
+            for row in rows[place : place + size]:
+                values += [row[column] for column in columns]
+                values += defaults.values()
+            driver.execute(sql, values)
+            place += size
+
+
+@cache
+def _defaults(table: sa.Table, columns: tuple[str, ...]) -> dict[str, object]:
+    """The values that an insert of ``columns`` sets beside them."""
+    fixed = _insert(table, columns)._rendered[1]  # noqa: SLF001
+    return {name: value for name, value in fixed.items() if name not in columns}
+
+
+@cache
+def _insert_many(table: sa.Table, columns: tuple[str, ...], size: int) -> str:
+    """An insert of ``size`` rows, their values in order."""
+    quote = _DIALECT.identifier_preparer.quote
+    row = f"({', '.join('?' * len(columns))})"
+    into = f"{quote(table.name)} ({', '.join(map(quote, columns))})"
+    return f"INSERT INTO {into} VALUES {', '.join([row] * size)}"  # noqa: S608 - names of our own tables
 
 
 @cache

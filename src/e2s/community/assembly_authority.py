@@ -49,7 +49,7 @@ def certification_authority(place: Place) -> Assembled:
     authority = open_component_ca(place, kind="operating-ca")
     trust = Trust(Verifier(place.whole.anchors()), OwnLists(authority, place.home.path / "ca" / ROOT_LIST))
     judge = Judge(trust=trust, authoriser=authority.authoriser, community=place.community.name, ca=place.name)
-    prover = authority.prove = Prover(here=0)
+    prover = authority.prove = Prover()
     queue = IssueQueue(authority)
     orders = doors(authority, judge, queue.issue_ders)
     officer = place.community.urn(place.component.party)

@@ -115,15 +115,7 @@ class Authority(Office):
 
     def issue_ders(self, orders: Sequence[Order]) -> list[bytes | E2SError]:
         """The same, each certificate as its DER."""
-        return issuing.issue_wanted(self, self.prepare(orders))
-
-    def prepare(self, orders: Sequence[Order]) -> list[preparing.Wanted | E2SError]:
-        """The first half of :meth:`issue_ders`: rights, possession, profile and names."""
-        return preparing.prepare(self, orders)
-
-    def rolling(self) -> issuing.Rolling:
-        """The second half for groups one after another: intents, signatures, records."""
-        return issuing.Rolling(self)
+        return issuing.issue_wanted(self, preparing.prepare(self, orders))
 
     def issue_wish(self, wish: Wish, *, officer: str, case: str = "") -> Certificate:
         """Certify what the officer wishes, beyond what this CA issues to everybody: cross-certificates, say.
