@@ -130,6 +130,16 @@ def test_a_root_that_never_meets_its_ca(desk, tmp_path):  # noqa: F811
     desk.run(*SHOP)
     trust = ("-CAfile", "root/root.pem", "-untrusted", "ca/ca.pem")
     assert openssl("verify", *trust, "shop.example.pem").endswith("OK\n")
+    # before its end it is renewed, for the same key
+    renewed = desk.told("certify", "root", "--renew", "ca/ca.pem", "--out", "newer", *ROOT_PHRASE)
+    newer = ("install", "ca", "--from", "newer", *OPEN, "--root-digest", digest)
+    for _ in range(2):
+        assert desk.told(*newer)["serial"] == renewed["serial"] != made["serial"]
+    desk.run(*SHOP, "--out", "second.pem")
+    assert openssl("verify", *trust, "shop.example.pem", "second.pem").count("OK") == 2
+    assert [one["act"] for one in desk.told("record", "ca")] == ["founding", "certifying", "renewing"]
+    both = ("certify", "root", "--renew", "ca/ca.pem", "--component", "ca", "--out", "x", *ROOT_PHRASE)
+    assert desk.refused(*both, status=2) == "one-of-two"
     # another key that waits is not the one that was certified
     desk.run("prepare", "other", "--out", "other.p10", *OPEN)
     wrong = ("install", "other", "--from", "back", *OPEN, "--root-digest", digest)

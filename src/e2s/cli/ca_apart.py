@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from e2s.base.errors import Misuse
 from e2s.cli.ca_founding import (
     Base,
     Cps,
@@ -27,6 +28,7 @@ from e2s.cli.ca_home import (
     Officer,
     PhraseFile,
     Present,
+    chosen,
     facts,
     new_phrase,
     officer_of,
@@ -39,7 +41,7 @@ from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say
 from e2s.crypto.pem import armoured
 from e2s.security.keys.where import read_where
-from e2s.security.pki.apart import certify_apart
+from e2s.security.pki.apart import certify_apart, renew_apart
 from e2s.security.pki.apart import install as install_brought
 from e2s.security.pki.apart import prepare as prepare_key
 from e2s.security.pki.ceremony import NewCa, Occasion, officer_rights
@@ -72,9 +74,14 @@ def prepare(
 
 def certify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     folder: Annotated[Path, typer.Argument(metavar="ROOT", help="The root's folder.")],
-    request: Annotated[Path, typer.Option("--request", metavar="FILE", help="What e2s ca prepare wrote.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="What goes back to the CA's machine.")],
-    component: Annotated[str, typer.Option("--component", metavar="NAME", help="The CA's own name.")],
+    request: Annotated[
+        Path | None, typer.Option("--request", metavar="FILE", help="What e2s ca prepare wrote.")
+    ] = None,
+    renew: Annotated[
+        str, typer.Option("--renew", metavar="WHICH", help="A CA's certificate instead, to be renewed.")
+    ] = "",
+    component: Annotated[str, typer.Option("--component", metavar="NAME", help="The CA's own name.")] = "",
     kind: Annotated[Kind, typer.Option("--kind", help="What it certifies.")] = Kind.operating_ca,
     party: Annotated[
         str, typer.Option("--party", metavar="NAME", help="Whose CA it is, in the community.")
@@ -85,8 +92,12 @@ def certify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     phrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Certify the request of a CA on another machine, in a ceremony; DIR goes back, all of it public."""
-    octets = request_of(request)
+    """Certify the request of a CA on another machine, in a ceremony; DIR goes back, all of it public.
+
+    With --renew, a CA's key is certified again before its certificate ends; e2s ca install takes it too.
+    """
+    if bool(renew) == (request is not None) or bool(component) == bool(renew):
+        raise Misuse("one-of-two", "say --request with --component, or --renew")
     with opened_root(folder, phrase_file) as root:
         acting = officer_of(root, officer)
         occasion = Occasion(
@@ -95,13 +106,18 @@ def certify(  # noqa: PLR0913, PLR0917 - each is an option of the command
             list_too=True,
             rights=officer_rights(acting, (component,)),
         )
-        wanted = NewCa(kind.value, f"urn:e2s:{root.community}:{party}", component, occasion)
-        made = certify_apart(root, octets, wanted, out, officer=acting)
+        if request is not None:
+            wanted = NewCa(kind.value, f"urn:e2s:{root.community}:{party}", component, occasion)
+            made = certify_apart(root, request_of(request), wanted, out, officer=acting)
+        else:
+            old = chosen(root.authority, renew)
+            made = renew_apart(root, old, out, officer=acting, occasion=occasion)
+        item = root.chain.certified(made)
         fingerprint = root.certificate.id
     if as_json:
-        document(facts(made, folder=str(out), component=component, root=fingerprint))
+        document(facts(made, folder=str(out), component=item.component, root=fingerprint))
         return
-    say(f"{component} certified by the root as {kind.value}; {out} goes back")
+    say(f"{item.component} certified by the root as {item.profile}; {out} goes back")
     say(f"certificate  {made.id}")
     say(f"root         {fingerprint}")
 

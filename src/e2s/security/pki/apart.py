@@ -17,6 +17,9 @@ from e2s.security.keys.where import make_key
 from e2s.security.pki.ceremony import NewCa, certify_ca
 from e2s.security.pki.certify import read_request, request
 from e2s.security.pki.folder import ROOT_LIST, Setting, copy_records, open_folder_key, publish_own
+from e2s.security.pki.holdings import Holding
+from e2s.security.pki.occasion import PLAIN, Occasion
+from e2s.security.pki.recovery import limits_of, names_of
 from e2s.security.pki.root import Root
 from e2s.security.pki.standalone import Look, is_founded, look
 
@@ -40,14 +43,45 @@ def certify_apart(root: Root, octets: bytes, wanted: NewCa, target: Path, *, off
     :func:`~e2s.security.pki.ceremony.certify_ca`.
     """
     certificate = certify_ca(root, read_request(octets), wanted, officer=officer)
-    publish_own(target, (certificate,), root.certificate)
-    copy_records(root.folder, target, root.certificate)
-    replace_file(target / ROOT_LIST, root.current_crl(), 0o644)
+    _give(root, certificate, target)
     return certificate
 
 
+def renew_apart(
+    root: Root, old: Holding, target: Path, *, officer: str, occasion: Occasion = PLAIN
+) -> Certificate:
+    """Certify a CA's key again in a ceremony, before its certificate ends; ``target`` as before.
+
+    Raises :class:`Refusal` ``revoked`` for one that was withdrawn.
+    """
+    if old.state not in {"good", "expired"}:
+        raise Refusal("revoked", "what was withdrawn is not renewed", state=old.state)
+    known = old.certificate
+    component = root.chain.certified(known).component
+    with root.ceremony("renewing", officer=officer, present=occasion.present, note=occasion.note):
+        certificate = root.issue(
+            old.profile,
+            known.public_key,
+            names_of(known),
+            officer=officer,
+            component=component,
+            subject=known.x509.subject,
+            limits=limits_of(known),
+        )
+        root.crl()
+    _give(root, certificate, target)
+    return certificate
+
+
+def _give(root: Root, certificate: Certificate, target: Path) -> None:
+    """What the CA's machine needs of the root, all public."""
+    publish_own(target, (certificate,), root.certificate)
+    copy_records(root.folder, target, root.certificate)
+    replace_file(target / ROOT_LIST, root.current_crl(), 0o644)
+
+
 def install(folder: Path, phrase: Phrase, brought: Path, fingerprint: str, *, setting: Setting) -> Look:
-    """Give the waiting key in ``folder`` what was ``brought`` from the root of that ``fingerprint``.
+    """Give the key in ``folder`` what was ``brought`` from the root of that ``fingerprint``.
 
     Repeated after a kill it goes on.  Raises :class:`Refusal` ``other-root``, :class:`Misuse`
     ``key-mismatch``, and for records that are not good.
@@ -60,9 +94,24 @@ def install(folder: Path, phrase: Phrase, brought: Path, fingerprint: str, *, se
     if not is_founded(folder):
         _certified(folder, phrase, seen.own, setting)
         publish_own(folder, (seen.own,), seen.root)
-    copy_records(brought, folder, seen.root)
+        copy_records(brought, folder, seen.root)
+    elif look(folder).own.spki != seen.own.spki:
+        raise Misuse("key-mismatch", "the certificate is not for this private key", folder=str(folder))
+    else:
+        # the records first: so whoever is killed between has a CA that can be looked at
+        copy_records(brought, folder, seen.root)
+        _renewed(folder, phrase, seen, setting)
     replace_file(folder / ROOT_LIST, (brought / ROOT_LIST).read_bytes(), 0o644)
     return look(folder)
+
+
+def _renewed(folder: Path, phrase: Phrase, seen: Look, setting: Setting) -> None:
+    """Let the CA's key have its newer certificate, unless it has it."""
+    if look(folder).own != seen.own:
+        key = open_folder_key(folder, phrase)
+        key.recertified(seen.own, (), phrase, random=setting.random)
+        key.close()
+        publish_own(folder, (seen.own,), seen.root)
 
 
 def _certified(folder: Path, phrase: Phrase, own: Certificate, setting: Setting) -> None:
