@@ -128,15 +128,16 @@ def put(
 ) -> None:
     """Complete a row by its list and instants; the octets of earlier lists of its sort go.
 
-    The octets are written into their place: SQLite would hold two more copies of a long list.
+    The octets are written into their place, where those of before were: SQLite would hold two more copies of
+    a long list, and overwrite what it frees.
     """
+    _FORGET[delta].run(connection, {"row": row, "part": -1 if shard is None else shard})
     prepared.change(connection, CRLS, {"id": row}, values)
     _ROOM.run(connection, {"row": row, "size": len(der)})
     octets = memoryview(der)
     with driver_of(connection).blobopen(CRLS.name, _C.der.name, row) as place:
         for start in range(0, len(der), _WRITTEN_AT_ONCE):
             place.write(octets[start : start + _WRITTEN_AT_ONCE])
-    _FORGET[delta].run(connection, {"row": row, "part": -1 if shard is None else shard})
 
 
 def retire(connection: sa.Connection, shard: int | None, certificates: Iterable[int], upto: int) -> None:
