@@ -300,6 +300,38 @@ def test_replacing_killed_before_each_write(centre, monkeypatch, tmp_path):
     assert 15 < after < 99
 
 
+def test_founding_killed_before_each_write(monkeypatch, tmp_path):
+    """Root and CA are founded by the same calls again, with the same keys, and every certificate on record."""
+    for after in range(60):
+        folder, setting = tmp_path / str(after), new_setting()
+        with monkeypatch.context() as patched:
+            deaths = Deaths(patched, after)
+            roots = []
+            with contextlib.suppress(Killed):
+                roots.append(make_root(folder / "root", setting))
+                make_ca(roots[0], folder / "ca").close()
+        for root in roots:
+            root.close()  # the dead process's lock
+        try:
+            root = make_root(folder / "root", setting)
+        except Misuse as error:
+            assert error.rule == "root-exists"
+            root = open_root(folder / "root", Phrase("root words"), setting=setting)
+        with contextlib.suppress(Misuse):  # there already is a whole one
+            make_ca(root, folder / "ca").close()
+        seen = look(folder / "ca")
+        assert (seen.component, (OLGA, "ca.certify", "ca") in seen.chain.newest.rights) == ("ca", True), after
+        certified = {
+            item.digest for item in root.chain.items("certificate") if item.profile == "operating-ca"
+        }
+        assert certified == {seen.own.id}
+        root.close()
+        open_root(folder / "root", Phrase("root words"), setting=setting).close()
+        if deaths.left:
+            break
+    assert 10 < after < 59
+
+
 def test_recovering_killed_before_each_write(centre, monkeypatch):
     before = {name: good(centre.held(name)) for name in ("ca", "cards")}
     roots = []
