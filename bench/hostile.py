@@ -34,7 +34,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner, read_private_key
 from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions import calls, pages, records
-from e2s.security.pki.certify import read_request
+from e2s.security.certificates.certify import read_request
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.verifier import Verifier
 

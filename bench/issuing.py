@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bench.figure import Figure
 from e2s.crypto.certificates import SERIAL_BYTES, serial_number
 from e2s.crypto.keys import KeySigner, spki_of
-from e2s.security.pki.certify import Wish, certify, certify_all, certify_root
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import profile
+from e2s.security.certificates.certify import Wish, certify, certify_all, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import profile
 
 AT: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PLACES: Final = Places(

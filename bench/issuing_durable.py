@@ -27,13 +27,13 @@ from e2s.base.instants import SystemClock
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.certificates import serial_number
 from e2s.crypto.keys import KeySigner
+from e2s.security.certificates.certify import Wish, certify, certify_root, request
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.generation import generate
 from e2s.security.pki import finding, store
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.certify import Wish, certify, certify_root, request
-from e2s.security.pki.names import distinguished
 from e2s.security.pki.orders import Order
-from e2s.security.pki.profiles import profile
 from e2s.security.pki.proving import Prover
 from e2s.security.pki.queue import IssueQueue
 

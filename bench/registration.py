@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.figure import Figure
-from e2s.security.pki.certify import read_request
+from e2s.security.certificates.certify import read_request
 from e2s.security.registration import batch
 from e2s.security.registration.applicants import judge_rows
 from e2s.security.registration.sheets import request_of_pem

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pkcs11
 
@@ -26,12 +27,12 @@ from bench.figure import Figure
 from bench.issuing import PLACES
 from e2s.crypto.certificates import SERIAL_BYTES, Certificate, serial_number
 from e2s.crypto.keys import spki_of
+from e2s.security.certificates.certify import Wish, certify_all, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.token import TokenKeys, TokenPlace, open_token
-from e2s.security.pki.certify import Wish, certify_all, certify_root
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.profiles import profile
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN, TOKEN, LABEL = "73914682", "bench", "authority"
@@ -46,7 +47,7 @@ def rounds() -> Iterator[Figure]:
     """Signatures, and certificates in groups as the durable path makes them, against bare signatures."""
     with token() as keys:
         signer = keys.signer(LABEL, _root(keys))
-        key = _session().get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=LABEL)
+        key: Any = _session().get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=LABEL)
         data, made = secrets.token_bytes(1000), itertools.count()
         publics = [generate(SUITE, secrets.token_bytes).public_key() for _ in range(KEYS)]
         known = [(one, spki_of(one)) for one in publics]
@@ -78,7 +79,8 @@ def rounds() -> Iterator[Figure]:
 def _figure(name: str, limit: float, ours: Callable[[], None], bare: Callable[[], None]) -> Figure:
     """The rate of ``ours`` to that of ``bare``, both in the process's own time: they only compute."""
     ratios, taken, base = [], [], []
-    ours(), bare()
+    ours()
+    bare()
     for _ in range(ROUNDS):
         taken.append(_seconds(ours))
         base.append(_seconds(bare))

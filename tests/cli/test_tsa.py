@@ -26,9 +26,9 @@ from e2s.crypto.certificates import serial_number
 from e2s.network.sessions.client import HttpExchange
 from e2s.network.sessions.server import Server, listen
 from e2s.network.sessions.tls import TlsFiles
+from e2s.security.certificates.certify import Wish, certify, read_request
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.phrase import Phrase
-from e2s.security.pki.certify import Wish, certify, read_request
-from e2s.security.pki.profiles import profile
 from e2s.security.timestamping import authority as stamping
 from e2s.security.timestamping.home import open_home
 from tests.worlds.pki import make_pki

@@ -12,9 +12,9 @@ from e2s.cli.main import main
 from e2s.community.assembly_registration import office_of
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
+from e2s.security.certificates.certify import request
 from e2s.security.keys.generation import generate
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.pki.certify import request
 from e2s.security.registration import acts, approving, store, withdrawing
 from e2s.security.registration.evidence import Evidence
 from e2s.security.registration.naming import name_key

@@ -17,7 +17,7 @@ from e2s.crypto import der, suites
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.openers import KeyOpener
-from e2s.security.pki.certify import read_request, request
+from e2s.security.certificates.certify import read_request, request
 from e2s.security.verification import signatures
 from tests.judges.examples import described, wycheproof
 from tests.judges.parties import peer

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from e2s.crypto import oids
-from e2s.security.pki.profile_file import EKUS, MEMBERS
-from e2s.security.pki.profiles import PROFILES, Profile, read_profiles
+from e2s.security.certificates.profile_file import EKUS, MEMBERS
+from e2s.security.certificates.profiles import PROFILES, Profile, read_profiles
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
@@ -57,6 +57,6 @@ def test_the_example_is_read():
 
 
 def test_every_rule_of_linting_is_described():
-    sources = (ROOT / "src/e2s/security/pki").glob("*.py")
+    sources = (ROOT / "src/e2s/security/certificates").glob("*.py")
     rules = {rule for file in sources for rule in re.findall(r'"(lint-[a-z-]+)"', file.read_text("utf-8"))}
     assert rules == set(re.findall(r"`(lint-[a-z-]+)`", PAGE))

@@ -55,5 +55,5 @@ def test_each_face_gives_what_is_said_of_it(module, named):
 #: Where the names of a floor stand that has no face of its own.
 ROOMS = {
     "e2s.security.keys": ("generation", "software"),
-    "e2s.security": ("pki.certify", "verification.trust", "verification.verifier"),
+    "e2s.security": ("certificates.certify", "verification.trust", "verification.verifier"),
 }

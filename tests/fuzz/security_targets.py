@@ -29,14 +29,16 @@ from e2s.network.sessions import calls, login, pages, presence, records
 from e2s.network.sessions.client import Origin
 from e2s.network.sessions.keys import SessionKeys
 from e2s.network.sessions.records import Channel, Kind, Side
+from e2s.security.ceremonies import ceremony
+from e2s.security.certificates import lint
+from e2s.security.certificates.certify import read_request, request
+from e2s.security.certificates.profiles import PROFILES, read_profiles
 from e2s.security.keys import container
 from e2s.security.keys.container import Cost
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki import approvals, ceremony, lint
-from e2s.security.pki.certify import read_request, request
-from e2s.security.pki.profiles import PROFILES, read_profiles
+from e2s.security.pki import approvals
 from e2s.security.pki.statement import request_stated
 from e2s.security.verification import signatures
 from e2s.security.verification.crls import CrlIndex

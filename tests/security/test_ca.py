@@ -17,11 +17,7 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.http import Request
 from e2s.crypto import oids
 from e2s.crypto.certificates import serial_number
-from e2s.security.keys.container import Cost
-from e2s.security.keys.generation import generate
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import possession, store
-from e2s.security.pki.ceremony import (
+from e2s.security.ceremonies.ceremony import (
     RECORD,
     Setting,
     found_authority,
@@ -31,9 +27,14 @@ from e2s.security.pki.ceremony import (
     open_root,
     read_record,
 )
-from e2s.security.pki.certify import request
-from e2s.security.pki.possession import read_proof
-from e2s.security.pki.profiles import profile
+from e2s.security.certificates import possession
+from e2s.security.certificates.certify import request
+from e2s.security.certificates.possession import read_proof
+from e2s.security.certificates.profiles import profile
+from e2s.security.keys.container import Cost
+from e2s.security.keys.generation import generate
+from e2s.security.keys.phrase import Phrase
+from e2s.security.pki import store
 from e2s.security.pki.publishing import Publisher
 from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex

@@ -22,12 +22,12 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signing import sign
 from e2s.crypto.keys import KeySigner, spki_of
+from e2s.security.certificates.certify import request
+from e2s.security.certificates.profiles import PROFILES, profile
 from e2s.security.keys.generation import generate
 from e2s.security.pki import store
 from e2s.security.pki.approvals import Judge, read_approval
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.certify import request
-from e2s.security.pki.profiles import PROFILES, profile
 from e2s.security.pki.service import CaClient, doors, for_peers
 from e2s.security.pki.statement import request_stated
 from e2s.security.status.entries import decode

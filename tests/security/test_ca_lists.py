@@ -11,11 +11,11 @@ import pytest
 from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal
 from e2s.base.rights import TableAuthoriser
+from e2s.security.certificates.places import NOWHERE, Places
 from e2s.security.keys.generation import generate
 from e2s.security.pki import finding, listing, store
 from e2s.security.pki.ca import RIGHTS, Authority, Lifetimes
 from e2s.security.pki.feed import Kind
-from e2s.security.pki.places import NOWHERE, Places
 from e2s.security.status.entries import decode
 from e2s.security.verification.crls import CrlIndex
 from tests.worlds.pki import SetClock, make_pki

@@ -14,11 +14,8 @@ from e2s.base import wire
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids
 from e2s.crypto.cms.signing import sign
-from e2s.security.keys.container import Cost
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import ceremony_record
-from e2s.security.pki.ca import RIGHTS
-from e2s.security.pki.ceremony import (
+from e2s.security.ceremonies import ceremony_record
+from e2s.security.ceremonies.ceremony import (
     Occasion,
     Setting,
     copy_records,
@@ -29,8 +26,11 @@ from e2s.security.pki.ceremony import (
     open_root,
     read_chain,
 )
-from e2s.security.pki.ceremony_record import Item, Record, chain, read, sign_record
-from e2s.security.pki.folder import CEREMONIES, OPEN, REGISTER
+from e2s.security.ceremonies.ceremony_record import Item, Record, chain, read, sign_record
+from e2s.security.ceremonies.folder import CEREMONIES, OPEN, REGISTER
+from e2s.security.keys.container import Cost
+from e2s.security.keys.phrase import Phrase
+from e2s.security.pki.ca import RIGHTS
 from tests.worlds.pki import SetClock
 
 OLGA = "urn:e2s:market:authority:olga"

@@ -13,16 +13,16 @@ from cryptography.x509.oid import NameOID
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate, serial_number
+from e2s.security.ceremonies.buying import Buying, found_buying
+from e2s.security.ceremonies.ceremony import Occasion, found_authority, found_root, officer_rights
+from e2s.security.ceremonies.ceremony_record import sign_record
+from e2s.security.ceremonies.cross import Foreign, ask, cross_certify
+from e2s.security.ceremonies.standalone import look, open_ca
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.profiles import Limits, profile
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
-from e2s.security.pki.buying import Buying, found_buying
 from e2s.security.pki.ca import RIGHTS
-from e2s.security.pki.ceremony import Occasion, found_authority, found_root, officer_rights
-from e2s.security.pki.ceremony_record import sign_record
-from e2s.security.pki.certify import Wish, certify
-from e2s.security.pki.cross import Foreign, ask, cross_certify
-from e2s.security.pki.profiles import Limits, profile
-from e2s.security.pki.standalone import look, open_ca
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verifier import Verifier
 from tests.security.test_ceremony_records import OLGA, make_ca, make_root, new_setting

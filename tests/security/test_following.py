@@ -22,12 +22,12 @@ from e2s.crypto.keys import KeySigner
 from e2s.network.sessions.client import HttpExchange
 from e2s.network.sessions.link import Link, LinkDoor
 from e2s.network.sessions.local import LocalExchange, drop_answer, to
+from e2s.security.ceremonies.renewing import RENEW, renewal_door
 from e2s.security.keys.generation import generate
 from e2s.security.pki import store as register
 from e2s.security.pki.ca import RIGHTS, Authority
 from e2s.security.pki.feed import Change
 from e2s.security.pki.feed_service import MAX_PIECE, FeedClient, feed_doors
-from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.repository import store
 from e2s.security.repository.delegate import Delegate
 from e2s.security.repository.files import Repository

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.security.certificates.certify import read_request, request
 from e2s.security.keys.generation import generate
-from e2s.security.pki.certify import read_request, request
 from e2s.security.verification.crls import CrlIndex
 from tests.worlds.pki import START, make_pki
 

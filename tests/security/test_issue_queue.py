@@ -12,9 +12,9 @@ import pytest
 
 from e2s.base import meter
 from e2s.base.errors import Refusal, Unreachable
+from e2s.security.certificates.certify import request
 from e2s.security.keys.generation import generate
 from e2s.security.pki import issuing, store
-from e2s.security.pki.certify import request
 from e2s.security.pki.orders import Order
 from e2s.security.pki.proving import LEAST, Prover
 from e2s.security.pki.queue import IssueQueue

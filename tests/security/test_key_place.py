@@ -12,6 +12,9 @@ import pytest
 
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import serial_number
+from e2s.security.certificates.certify import Wish, certify, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.where import (
@@ -22,9 +25,6 @@ from e2s.security.keys.where import (
     read_where,
     write_where,
 )
-from e2s.security.pki.certify import Wish, certify, certify_root
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.profiles import profile
 from tests.worlds.pki import START, make_pki
 from tests.worlds.token import PIN, place, tokens  # noqa: F401
 

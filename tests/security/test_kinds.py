@@ -16,11 +16,11 @@ from e2s.crypto.keys import KeySigner
 from e2s.crypto.suites.digests import DIGESTS
 from e2s.crypto.suites.identifiers import NULL, algorithm
 from e2s.crypto.suites.schemes import pss_algorithm
+from e2s.security.certificates.certify import Wish, certify, certify_root, read_request, request
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.generation import generate
 from e2s.security.keys.lent import lent
-from e2s.security.pki.certify import Wish, certify, certify_root, read_request, request
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.profiles import profile
 from e2s.security.verification import signatures
 from e2s.security.verification.crls import CrlIndex
 from tests.worlds.crypto import parse, unparse

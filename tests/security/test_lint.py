@@ -14,11 +14,11 @@ from e2s.crypto import der, oids
 from e2s.crypto.certificates import serial_number
 from e2s.crypto.keys import spki_of
 from e2s.crypto.suites.identifiers import NULL, algorithm
-from e2s.security.pki import extensions, lint
-from e2s.security.pki.certify import Wish, certify, certify_all, certify_der
-from e2s.security.pki.names import alternative_name
-from e2s.security.pki.profiles import PROFILES, Profile, Use, profile
-from e2s.security.pki.tbs import Tbs
+from e2s.security.certificates import extensions, lint
+from e2s.security.certificates.certify import Wish, certify, certify_all, certify_der
+from e2s.security.certificates.names import alternative_name
+from e2s.security.certificates.profiles import PROFILES, Profile, Use, profile
+from e2s.security.certificates.tbs import Tbs
 from tests.worlds.crypto import parse, unparse
 from tests.worlds.pki import START
 from tests.worlds.profiles import KINDS, PLACES, authority, issuer_of, key, root, sample

@@ -9,14 +9,14 @@ import pytest
 from e2s.base.errors import Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner, spki_of
-from e2s.security.pki.certify import (
+from e2s.security.certificates.certify import (
     Wish,
     certify,
     certify_root,
     read_request,
     request,
 )
-from e2s.security.pki.profiles import profile
+from e2s.security.certificates.profiles import profile
 from e2s.security.status.lists import revocation_list
 from tests.judges.npm import judge
 from tests.judges.parties import KEYS, SIGNING, peer

@@ -16,9 +16,9 @@ from pkilint.validation import ValidationFindingSeverity as Severity  # type: ig
 from pyasn1.codec.der.decoder import decode  # type: ignore[import-untyped]
 
 from e2s.crypto.certificates import Certificate, serial_number
-from e2s.security.pki.certify import Wish, certify
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import PROFILES, read_profiles
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import PROFILES, read_profiles
 from tests.worlds.pki import START
 from tests.worlds.profiles import KINDS, ORIGIN, key, root, sample
 

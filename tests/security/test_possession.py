@@ -12,9 +12,7 @@ from pyasn1_alt_modules import rfc2986, rfc9883  # type: ignore[import-untyped]
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.keys import KeySigner, spki_of
-from e2s.security.keys.container import Cost
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki.ceremony import (
+from e2s.security.ceremonies.ceremony import (
     RECORD,
     Setting,
     found_authority,
@@ -22,8 +20,10 @@ from e2s.security.pki.ceremony import (
     officer_rights,
     read_record,
 )
-from e2s.security.pki.certify import read_request, request
-from e2s.security.pki.possession import prove_here, read_proof
+from e2s.security.certificates.certify import read_request, request
+from e2s.security.certificates.possession import prove_here, read_proof
+from e2s.security.keys.container import Cost
+from e2s.security.keys.phrase import Phrase
 from e2s.security.pki.proving import Prover
 from e2s.security.pki.statement import request_stated
 from tests.worlds.crypto import parse, unparse

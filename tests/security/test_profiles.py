@@ -16,10 +16,7 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
-from e2s.security.keys.container import Cost
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import lint
-from e2s.security.pki.ceremony import (
+from e2s.security.ceremonies.ceremony import (
     RECORD,
     Setting,
     found_authority,
@@ -28,8 +25,9 @@ from e2s.security.pki.ceremony import (
     open_authority,
     read_record,
 )
-from e2s.security.pki.certify import Wish, certify, certify_root
-from e2s.security.pki.names import (
+from e2s.security.certificates import lint
+from e2s.security.certificates.certify import Wish, certify, certify_root
+from e2s.security.certificates.names import (
     MAX_ATTRIBUTE,
     alternative_name,
     distinguished,
@@ -38,8 +36,8 @@ from e2s.security.pki.names import (
     subject_of,
     subtree,
 )
-from e2s.security.pki.places import NOWHERE, Places
-from e2s.security.pki.profiles import (
+from e2s.security.certificates.places import NOWHERE, Places
+from e2s.security.certificates.profiles import (
     NO_LIMITS,
     PROFILES,
     Limits,
@@ -49,6 +47,8 @@ from e2s.security.pki.profiles import (
     profile,
     read_profiles,
 )
+from e2s.security.keys.container import Cost
+from e2s.security.keys.phrase import Phrase
 from e2s.security.status.lists import revocation_list
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verifier import Verifier

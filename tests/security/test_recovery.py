@@ -18,23 +18,19 @@ from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import read_signed
-from e2s.security.keys import durable
-from e2s.security.keys.generation import generate
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import holdings, store
-from e2s.security.pki.buying import Buying, found_buying
-from e2s.security.pki.ceremony import (
+from e2s.security.ceremonies.buying import Buying, found_buying
+from e2s.security.ceremonies.ceremony import (
     Occasion,
     found_authority,
     officer_rights,
     open_root,
 )
-from e2s.security.pki.folder import CEREMONIES, REGISTER
-from e2s.security.pki.own_records import adopt
-from e2s.security.pki.recovery import confidence_of, names_of
-from e2s.security.pki.rehearsal import rehearse
-from e2s.security.pki.replacing import REPORT, Replacing, replace_authority
-from e2s.security.pki.root_recovery import (
+from e2s.security.ceremonies.folder import CEREMONIES, REGISTER
+from e2s.security.ceremonies.own_records import adopt
+from e2s.security.ceremonies.recovery import confidence_of, names_of
+from e2s.security.ceremonies.rehearsal import rehearse
+from e2s.security.ceremonies.replacing import REPORT, Replacing, replace_authority
+from e2s.security.ceremonies.root_recovery import (
     ANCHOR,
     NEW_WITH_OLD,
     OLD_WITH_NEW,
@@ -44,7 +40,11 @@ from e2s.security.pki.root_recovery import (
     read_anchor,
     recover_root,
 )
-from e2s.security.pki.standalone import look, look_root, open_ca
+from e2s.security.ceremonies.standalone import look, look_root, open_ca
+from e2s.security.keys import durable
+from e2s.security.keys.generation import generate
+from e2s.security.keys.phrase import Phrase
+from e2s.security.pki import holdings, store
 from e2s.security.verification.verifier import Verifier
 from tests.security.test_ceremony_records import EVE, OLGA, make_ca, make_root, new_setting
 

@@ -104,7 +104,8 @@ def test_a_serial_that_stands_a_thousand_times_costs_no_more():
     assert (len(index), index[7].at) == (1, START)
     with pytest.raises(KeyError):
         index[8]
-    assert "words" not in index
+    other: object = "words"
+    assert other not in index
 
 
 def test_a_list_larger_than_may_be_read():

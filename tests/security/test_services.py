@@ -15,11 +15,11 @@ from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Response
 from e2s.crypto.certificates import serial_number
 from e2s.network.sessions.local import LocalExchange
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.generation import generate
-from e2s.security.pki.certify import Wish, certify
 from e2s.security.pki.feed import Change
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import profile
 from e2s.security.repository.files import Repository
 from e2s.security.status import store
 from e2s.security.status.entries import Entry, encode

@@ -13,9 +13,9 @@ from e2s.crypto.certificates import serial_number
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.pem import armoured
 from e2s.network.sessions.server import Served
-from e2s.security.pki.certify import Wish, certify
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import profile
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import profile
 from e2s.security.status.entries import Entry, encode
 from e2s.security.status.lists import Shard, write_list
 from e2s.security.verification.crls import CrlIndex

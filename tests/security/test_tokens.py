@@ -31,14 +31,14 @@ from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.cms import sign as sign_message
 from e2s.crypto.keys import spki_of
 from e2s.crypto.suites import signature_suite
+from e2s.security.certificates.certify import Wish, certify, certify_all, certify_root, request
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys import token_objects
 from e2s.security.keys.cryptoki import TokenPlace
 from e2s.security.keys.lent import lent
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.token import open_token
-from e2s.security.pki.certify import Wish, certify, certify_all, certify_root, request
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.profiles import profile
 from e2s.security.status.lists import revocation_list
 from tests.worlds.pki import START, make_pki
 from tests.worlds.programs import openssl

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2s.base import meter
 from e2s.base.errors import Refusal
 from e2s.crypto import oids
-from e2s.security.pki import lint
+from e2s.security.certificates import lint
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.rules import Wanted
 from e2s.security.verification.verifier import MAX_UNTRUSTED, Verifier

@@ -41,9 +41,9 @@ from e2s.network.sessions.calls import read_answer, read_call
 from e2s.network.sessions.login import ANSWER_FORM, LOGIN_FORM
 from e2s.network.sessions.pages import read_page, read_page_answer
 from e2s.network.sessions.records import read_header
+from e2s.security.certificates.certify import read_request as read_certification_request
 from e2s.security.keys import container
 from e2s.security.keys.phrase import Phrase
-from e2s.security.pki.certify import read_request as read_certification_request
 from e2s.security.verification.crls import CrlIndex
 from e2s.server.audit.batch import read_batch
 from tests.worlds.pki import make_pki

@@ -24,10 +24,10 @@ from e2s.community.publishers import publisher_of
 from e2s.crypto import oids
 from e2s.crypto.cms.signing import sign
 from e2s.network.sessions.link import Link, read_key
+from e2s.security.ceremonies.ceremony import Setting, open_root
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Setting, open_root
 from e2s.security.pki.service import CaClient
 from e2s.security.repository.files import Repository
 from e2s.security.verification.services import EVERY

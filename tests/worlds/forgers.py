@@ -15,10 +15,10 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.generation import generate
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.certify import Wish, certify
-from e2s.security.pki.profiles import profile
 from tests.worlds.pki import Pki, make_pki
 from tests.worlds.whole import Whole
 

@@ -42,11 +42,11 @@ from e2s.crypto.kinds import PublicKey
 from e2s.crypto.openers import KeyOpener
 from e2s.network.sessions.link import Link, LinkDoor
 from e2s.network.sessions.local import LocalExchange
+from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys import key_handler
 from e2s.security.keys.generation import generate
 from e2s.security.keys.key_handler import KeyClient, KeyHandler
-from e2s.security.pki.certify import Wish, certify
-from e2s.security.pki.profiles import profile
 from tests.worlds.pki import DEFAULT_SUITE, Pki, SetClock, make_pki
 
 GATEWAY, ISSUER, KEYS, TILL = "http://gateway", "http://issuer", "http://keys", "http://payment"

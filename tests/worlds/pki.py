@@ -13,10 +13,10 @@ from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import KeyOpener
+from e2s.security.certificates.certify import Wish, certify, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, profile
 from e2s.security.keys.generation import generate
-from e2s.security.pki.certify import Wish, certify, certify_root
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.profiles import CRL_LIFETIME, ROOT_CRL_LIFETIME, profile
 from e2s.security.status.lists import revocation_list
 from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier

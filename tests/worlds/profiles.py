@@ -8,11 +8,11 @@ from functools import cache
 
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
+from e2s.security.certificates.certify import Wish, certify, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import PROFILES, Limits, Use, profile
 from e2s.security.keys.generation import generate
-from e2s.security.pki.certify import Wish, certify, certify_root
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import PROFILES, Limits, Use, profile
 from tests.worlds.pki import START
 
 ORIGIN = "http://repository.example"

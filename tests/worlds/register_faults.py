@@ -28,14 +28,14 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.certificates import Certificate
+from e2s.security.certificates.certify import request
+from e2s.security.certificates.places import Places
 from e2s.security.keys.generation import generate
 from e2s.security.pki import finding, listing, store
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.certify import request
 from e2s.security.pki.feed import Kind
 from e2s.security.pki.issuing import VOID
 from e2s.security.pki.orders import Order
-from e2s.security.pki.places import Places
 from e2s.security.pki.queue import IssueQueue
 from e2s.security.verification.crls import CrlIndex
 from tests.worlds.pki import Pki, SetClock, make_pki

@@ -18,11 +18,11 @@ from e2s.base.errors import Unreachable
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.pem import armoured
+from e2s.security.certificates.certify import request
 from e2s.security.keys.generation import generate
 from e2s.security.pki import store as pki_store
 from e2s.security.pki.approvals import Judge
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.certify import request
 from e2s.security.pki.service import doors
 from e2s.security.registration import acts, approving, ordering, store, tables, withdrawing
 from e2s.security.registration.evidence import Evidence

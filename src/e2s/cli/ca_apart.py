@@ -40,13 +40,13 @@ from e2s.cli.ca_issue import request_of
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say
 from e2s.crypto.pem import armoured
+from e2s.security.ceremonies.apart import certify_apart, renew_apart
+from e2s.security.ceremonies.apart import install as install_brought
+from e2s.security.ceremonies.apart import prepare as prepare_key
+from e2s.security.ceremonies.ceremony import NewCa, Occasion, officer_rights
+from e2s.security.certificates.place_file import write_places
+from e2s.security.certificates.places import Places
 from e2s.security.keys.where import read_where
-from e2s.security.pki.apart import certify_apart, renew_apart
-from e2s.security.pki.apart import install as install_brought
-from e2s.security.pki.apart import prepare as prepare_key
-from e2s.security.pki.ceremony import NewCa, Occasion, officer_rights
-from e2s.security.pki.place_file import write_places
-from e2s.security.pki.places import Places
 
 
 def prepare(

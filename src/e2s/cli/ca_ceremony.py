@@ -27,13 +27,13 @@ from e2s.cli.ca_home import (
 )
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say, table
+from e2s.security.ceremonies.ceremony import Occasion
+from e2s.security.ceremonies.ceremony_record import Record
+from e2s.security.ceremonies.folder import copy_records
+from e2s.security.ceremonies.own_records import adopt as adopt_certificate
+from e2s.security.ceremonies.own_records import change_officers
+from e2s.security.ceremonies.standalone import look
 from e2s.security.pki.ca import RIGHTS
-from e2s.security.pki.ceremony import Occasion
-from e2s.security.pki.ceremony_record import Record
-from e2s.security.pki.folder import copy_records
-from e2s.security.pki.own_records import adopt as adopt_certificate
-from e2s.security.pki.own_records import change_officers
-from e2s.security.pki.standalone import look
 
 
 class Right(StrEnum):

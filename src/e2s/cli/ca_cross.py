@@ -33,12 +33,12 @@ from e2s.cli.ca_issue import request_of
 from e2s.cli.report import document, say
 from e2s.crypto import oids
 from e2s.crypto.pem import armoured
-from e2s.security.pki.buying import Buying, found_buying
+from e2s.security.ceremonies.buying import Buying, found_buying
+from e2s.security.ceremonies.ceremony import Occasion, Root
+from e2s.security.ceremonies.cross import Foreign, ask, cross_certify
+from e2s.security.ceremonies.standalone import look
+from e2s.security.certificates.profiles import Limits
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Occasion, Root
-from e2s.security.pki.cross import Foreign, ask, cross_certify
-from e2s.security.pki.profiles import Limits
-from e2s.security.pki.standalone import look
 
 
 def cross(  # noqa: PLR0913, PLR0917 - each is an option of the command

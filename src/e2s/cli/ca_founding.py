@@ -26,12 +26,12 @@ from e2s.cli.ca_home import (
     setting,
 )
 from e2s.cli.report import document, say
+from e2s.security.ceremonies.ceremony import ROOT_NAME, Occasion, found_authority, found_root, officer_rights
+from e2s.security.ceremonies.folder import ROOT_LIST
+from e2s.security.certificates.place_file import write_places
+from e2s.security.certificates.places import Places
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.key_place import InSealedFile, InToken, Where
-from e2s.security.pki.ceremony import ROOT_NAME, Occasion, found_authority, found_root, officer_rights
-from e2s.security.pki.folder import ROOT_LIST
-from e2s.security.pki.place_file import write_places
-from e2s.security.pki.places import Places
 
 Suite = Annotated[str, typer.Option("--suite", metavar="SUITE", help="Of the new key (e2s suites).")]
 Module = Annotated[

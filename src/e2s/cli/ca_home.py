@@ -19,14 +19,14 @@ from e2s.base.instants import SystemClock
 from e2s.cli import files
 from e2s.cli.homes import phrase_of
 from e2s.crypto.certificates import Certificate
+from e2s.security.ceremonies.ceremony import Root, open_root
+from e2s.security.ceremonies.folder import REGISTER, Setting
+from e2s.security.ceremonies.standalone import Look, look, open_ca
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import Phrase, phrase_from_prompt
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Root, open_root
-from e2s.security.pki.folder import REGISTER, Setting
 from e2s.security.pki.holdings import Holding
-from e2s.security.pki.standalone import Look, look, open_ca
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The CA's folder.")]
 RootFolder = Annotated[Path, typer.Option("--root", metavar="DIR", help="The root's folder.")]

@@ -41,8 +41,8 @@ from e2s.cli.report import document, say
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.pem import armoured
+from e2s.security.certificates.certify import request as request_for
 from e2s.security.keys.generation import generate
-from e2s.security.pki.certify import request as request_for
 
 Names = Annotated[
     list[str],
@@ -147,7 +147,7 @@ def renew(
         old = chosen(authority, which)
         if old.state not in {"good", "expired"}:
             raise Refusal("revoked", "what was withdrawn is not renewed", state=old.state)
-        from e2s.security.pki.recovery import again
+        from e2s.security.ceremonies.recovery import again
 
         end = SystemClock().now() + timedelta(days=days) if days else None
         certificate = again(authority, old, officer=officer_of(seen, officer), not_after=end)

@@ -32,13 +32,13 @@ from e2s.cli.ca_home import (
 from e2s.cli.ca_withdraw import REASONS, Reason
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say, table
-from e2s.security.pki.ceremony import Occasion, open_root
-from e2s.security.pki.recovery import Outcome
-from e2s.security.pki.rehearsal import rehearse
-from e2s.security.pki.replacing import REPORT, Replacing, replace_authority
-from e2s.security.pki.root_recovery import Branch, Recovering, lost_root, newest_records
-from e2s.security.pki.root_recovery import recover_root as recover
-from e2s.security.pki.standalone import look
+from e2s.security.ceremonies.ceremony import Occasion, open_root
+from e2s.security.ceremonies.recovery import Outcome
+from e2s.security.ceremonies.rehearsal import rehearse
+from e2s.security.ceremonies.replacing import REPORT, Replacing, replace_authority
+from e2s.security.ceremonies.root_recovery import Branch, Recovering, lost_root, newest_records
+from e2s.security.ceremonies.root_recovery import recover_root as recover
+from e2s.security.ceremonies.standalone import look
 
 _MOST_FAULTS = 20
 

@@ -13,14 +13,14 @@ from e2s.cli.ca_home import Folder, Json, Officer, PhraseFile, officer_of, opene
 from e2s.cli.ca_withdraw import list_stem
 from e2s.cli.homes import LOOPBACK
 from e2s.cli.report import document, say
+from e2s.security.ceremonies.folder import ROOT_LIST
+from e2s.security.ceremonies.serving import OCSP_PATH, Serving
+from e2s.security.ceremonies.serving import export as export_files
+from e2s.security.ceremonies.standalone import Look, look
 from e2s.security.keys.durable import replace_file
 from e2s.security.pki import holdings
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.feed import Listed
-from e2s.security.pki.folder import ROOT_LIST
-from e2s.security.pki.serving import OCSP_PATH, Serving
-from e2s.security.pki.serving import export as export_files
-from e2s.security.pki.standalone import Look, look
 from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 

@@ -16,12 +16,12 @@ from e2s.cli import files
 from e2s.cli.ca_home import Folder, Json, facts, in_register, instant
 from e2s.cli.report import document, say, table
 from e2s.crypto.certificates import Certificate
+from e2s.security.ceremonies.ceremony_record import Chain, Record
+from e2s.security.ceremonies.folder import copy_records
+from e2s.security.ceremonies.standalone import Look, look
+from e2s.security.certificates.profiles import PROFILES
 from e2s.security.keys.key_place import InSealedFile, read_where
-from e2s.security.pki.ceremony_record import Chain, Record
-from e2s.security.pki.folder import copy_records
 from e2s.security.pki.holdings import Holding
-from e2s.security.pki.profiles import PROFILES
-from e2s.security.pki.standalone import Look, look
 
 _COLUMNS = 80
 
@@ -130,8 +130,8 @@ def lint(
     as_json: Json = False,
 ) -> None:
     """Check a certificate by the rules that hold before one is signed; status 1 if it breaks one."""
-    from e2s.security.pki import lint as rules
-    from e2s.security.pki.profiles import profile as profile_of
+    from e2s.security.certificates import lint as rules
+    from e2s.security.certificates.profiles import profile as profile_of
 
     chosen = profile_of(profile) if profile else None
     octets = _der(files.read(certificate))

@@ -28,13 +28,13 @@ from e2s.cli.ca_home import (
     parsed_instant,
 )
 from e2s.cli.report import document, say
+from e2s.security.ceremonies.ceremony import Root
+from e2s.security.ceremonies.folder import ROOT_LIST
+from e2s.security.ceremonies.standalone import Look, look
 from e2s.security.keys.durable import replace_file
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Root
 from e2s.security.pki.feed import Listed
-from e2s.security.pki.folder import ROOT_LIST
 from e2s.security.pki.holdings import Holding
-from e2s.security.pki.standalone import Look, look
 from e2s.security.repository.files import Repository
 from e2s.security.verification.crls import CrlIndex
 

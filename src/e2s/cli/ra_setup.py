@@ -19,11 +19,11 @@ from e2s.cli.ra_home import At, Json, PhraseFile, opened
 from e2s.cli.report import document, say
 from e2s.crypto.certificates import serial_number
 from e2s.crypto.pem import armoured
+from e2s.security.certificates.certify import Wish, certify_root, request
+from e2s.security.certificates.profiles import profile
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.generation import generate
 from e2s.security.keys.software import Entry, SoftwarePse
-from e2s.security.pki.certify import Wish, certify_root, request
-from e2s.security.pki.profiles import profile
 from e2s.security.registration.home import OFFICER, PSE, found_home, update_home
 from e2s.security.registration.ordering import submit
 from e2s.security.registration.withdrawing import send_withdrawals

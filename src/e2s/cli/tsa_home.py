@@ -75,8 +75,8 @@ def init(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from e2s.cli.ca_founding import where_of
     from e2s.cli.ca_home import new_phrase
     from e2s.crypto.suites import signature_suite
+    from e2s.security.certificates.certify import request
     from e2s.security.keys.where import make_key
-    from e2s.security.pki.certify import request
     from e2s.security.timestamping.authority import POLICY, Dating
     from e2s.security.timestamping.home import LABEL, write_dating
     from e2s.security.timestamping.synchronised import synchronised

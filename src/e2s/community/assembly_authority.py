@@ -21,11 +21,11 @@ from e2s.community.place import Assembled, Place
 from e2s.community.publishers import OCSP_PATH
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, LinkDoor
+from e2s.security.ceremonies.renewing import RENEW, renewal_door
 from e2s.security.pki.approvals import Judge
 from e2s.security.pki.feed_service import FeedClient, feed_doors
 from e2s.security.pki.proving import Prover
 from e2s.security.pki.queue import IssueQueue
-from e2s.security.pki.renewing import RENEW, renewal_door
 from e2s.security.pki.service import doors, for_peers
 from e2s.security.repository import store as repository_store
 from e2s.security.repository.delegate import Delegate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2s.community.place import Assembled, Place
-from e2s.security.pki.profiles import profiles_in
+from e2s.security.certificates.profiles import profiles_in
 from e2s.security.registration import tables
 from e2s.security.registration.acts import reserve
 from e2s.security.registration.home import RecordedOfficers, policy_in

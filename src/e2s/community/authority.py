@@ -8,9 +8,9 @@ from typing import Final
 
 from e2s.community.place import Place
 from e2s.crypto.certificates import Certificate
+from e2s.security.ceremonies.ceremony import Setting, officers, open_authority
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Setting, officers, open_authority
 
 #: In a CA's folder: the root's list.
 ROOT_LIST: Final = "root.crl"

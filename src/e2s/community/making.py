@@ -18,11 +18,11 @@ from e2s.community.kinds import ISSUER
 from e2s.community.place import Place
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.local import LocalExchange
+from e2s.security.ceremonies.ceremony import Setting
 from e2s.security.keys.container import Cost
 from e2s.security.keys.generation import generate
 from e2s.security.keys.software import Entry
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import Setting
 from e2s.security.verification.trust import HeldCrls, Trust
 from e2s.security.verification.verifier import Verifier
 

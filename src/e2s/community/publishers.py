@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from e2s.base.errors import Misuse
 from e2s.community.description import Community, Component
 from e2s.community.kinds import KINDS
-from e2s.security.pki.places import Places
+from e2s.security.certificates.places import Places
 
 #: Where a repository answers how one certificate stands.
 OCSP_PATH = "/ocsp"

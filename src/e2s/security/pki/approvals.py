@@ -23,8 +23,8 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.forms import Check, Form, instant, list_of, octets, octets_max, one_of, record, text
+from e2s.security.certificates.profiles import PROFILES, Profile
 from e2s.security.pki.office import RIGHTS
-from e2s.security.pki.profiles import PROFILES, Profile
 from e2s.security.verification.trust import Trust
 
 MAX_ORDERS: Final = 1000

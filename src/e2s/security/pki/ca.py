@@ -21,15 +21,15 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.certify import Wish
+from e2s.security.certificates.places import NOWHERE, Places
+from e2s.security.certificates.possession import prove_here
+from e2s.security.certificates.profiles import NO_LIMITS, PROFILES, Limits, Profile
 from e2s.security.pki import issuing, preparing, store, withdrawing
-from e2s.security.pki.certify import Wish
 from e2s.security.pki.feed import Change, Kind, Listed
 from e2s.security.pki.listing import Lists
 from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Prove, Rights
 from e2s.security.pki.orders import Order
-from e2s.security.pki.places import NOWHERE, Places
-from e2s.security.pki.possession import prove_here
-from e2s.security.pki.profiles import NO_LIMITS, PROFILES, Limits, Profile
 
 __all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
 

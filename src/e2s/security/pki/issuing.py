@@ -18,8 +18,8 @@ from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.wire import b64u
 from e2s.crypto.certificates import serial_number
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.certify import Wish, certify_all, certify_der
 from e2s.security.pki import store
-from e2s.security.pki.certify import Wish, certify_all, certify_der
 from e2s.security.pki.feed import Kind
 from e2s.security.pki.office import Office
 from e2s.security.pki.preparing import Wanted

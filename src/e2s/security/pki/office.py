@@ -17,10 +17,10 @@ from e2s.base.outbox import Outbox
 from e2s.base.rights import Authoriser, Refused
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.places import NOWHERE, Places
+from e2s.security.certificates.possession import Proven, prove_here
+from e2s.security.certificates.profiles import CRL_LIFETIME, PROFILES, ROOT_CRL_LIFETIME, Profile, profile
 from e2s.security.pki import store
-from e2s.security.pki.places import NOWHERE, Places
-from e2s.security.pki.possession import Proven, prove_here
-from e2s.security.pki.profiles import CRL_LIFETIME, PROFILES, ROOT_CRL_LIFETIME, Profile, profile
 from e2s.security.status.lists import shard_of
 
 #: Reads requests: for each its key, or why it proves nothing.

@@ -8,8 +8,8 @@ from datetime import datetime
 from cryptography import x509
 
 from e2s.crypto.kinds import PublicKey
-from e2s.security.pki.possession import Proven
-from e2s.security.pki.profiles import NO_LIMITS, Limits
+from e2s.security.certificates.possession import Proven
+from e2s.security.certificates.profiles import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, kw_only=True)

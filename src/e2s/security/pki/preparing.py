@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from e2s.base.errors import E2SError, Refusal
 from e2s.crypto.keys import spki_of
+from e2s.security.certificates.possession import Proven
+from e2s.security.certificates.profiles import Profile, profile
+from e2s.security.certificates.wish import Wish
 from e2s.security.pki.office import RIGHTS, Office
 from e2s.security.pki.orders import Order
-from e2s.security.pki.possession import Proven
-from e2s.security.pki.profiles import Profile, profile
 from e2s.security.pki.statement import check_statement
-from e2s.security.pki.wish import Wish
 
 
 class Wanted(NamedTuple):

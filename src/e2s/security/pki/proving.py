@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from e2s.base.errors import Refusal
-from e2s.security.pki.possession import Proven, prove_here, read_proven
+from e2s.security.certificates.possession import Proven, prove_here, read_proven
 
 #: Smaller groups are verified here.
 LEAST: Final = 8
@@ -29,7 +29,7 @@ _GOOD: Final = b""
 
 
 class Prover:
-    """Reads requests as :func:`~e2s.security.pki.possession.prove_here` does, with a process beside."""
+    """Reads requests as ``possession.prove_here`` does, with a process beside."""
 
     def __init__(self, *, here: float = 0.5) -> None:
         """``here``: which part of a group is verified here meanwhile.

@@ -20,6 +20,8 @@ from e2s.base.wire import Document, b64u, unb64u
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.forms import Form, list_of, octets_max
 from e2s.network.sessions.link import Door
+from e2s.security.certificates.possession import MAX_REQUEST_BYTES, Proven
+from e2s.security.certificates.profiles import Profile, profile
 from e2s.security.pki import store, withdrawing
 from e2s.security.pki.approvals import (
     MAX_APPROVAL_BYTES,
@@ -32,8 +34,6 @@ from e2s.security.pki.approvals import (
 )
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.orders import Order
-from e2s.security.pki.possession import MAX_REQUEST_BYTES, Proven
-from e2s.security.pki.profiles import Profile, profile
 from e2s.security.status.lists import reason_flag
 
 ISSUE: Final = "/issue"

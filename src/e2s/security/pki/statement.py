@@ -14,10 +14,11 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
-from e2s.security.pki import extensions, store
-from e2s.security.pki.names import alternative_name
+from e2s.security.certificates import extensions
+from e2s.security.certificates.names import alternative_name
+from e2s.security.certificates.profile import Profile, Use
+from e2s.security.pki import store
 from e2s.security.pki.office import Office
-from e2s.security.pki.profile import Profile, Use
 from e2s.security.verification.traits import traits
 
 _VERSION: Final = der.integer(0)

@@ -20,8 +20,8 @@ from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import Document
 from e2s.crypto.keys import spki_of
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.certify import read_request
 from e2s.security.pki.ca import RIGHTS
-from e2s.security.pki.certify import read_request
 from e2s.security.registration import documents, naming, store
 from e2s.security.registration.cases import follow
 from e2s.security.registration.documents import CASE_FORMS, Word, case_id, read_word, sign_document

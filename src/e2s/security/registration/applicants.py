@@ -20,8 +20,8 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant, parse_instant
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
+from e2s.security.certificates.certify import read_request
 from e2s.security.pki.approvals import LEVEL
-from e2s.security.pki.certify import read_request
 from e2s.security.registration import naming, sheets, store
 from e2s.security.registration.acts import give_names
 from e2s.security.registration.evidence import Evidence, check_evidence, document_digest, read_date

@@ -28,12 +28,12 @@ from e2s.base.instants import Clock
 from e2s.base.rights import Granted, Refused
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, read_key
+from e2s.security.ceremonies.folder import CEREMONIES, ROOT_LIST, copy_records, officers
+from e2s.security.ceremonies.standalone import look
+from e2s.security.certificates.profiles import FILE as PROFILES
+from e2s.security.certificates.profiles import profiles_in
 from e2s.security.keys.durable import replace_file
-from e2s.security.pki.folder import CEREMONIES, ROOT_LIST, copy_records, officers
-from e2s.security.pki.profiles import FILE as PROFILES
-from e2s.security.pki.profiles import profiles_in
 from e2s.security.pki.spool import Spool
-from e2s.security.pki.standalone import look
 from e2s.security.registration import tables
 from e2s.security.registration.office import Office
 from e2s.security.registration.ordering import Ask

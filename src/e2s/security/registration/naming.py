@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from e2s.base.errors import Misuse, Refusal
-from e2s.security.pki.names import general_name
+from e2s.security.certificates.names import general_name
 
 MAX_LABEL: Final = 64
 MAX_TITLE: Final = 120

@@ -20,8 +20,8 @@ from e2s.base.instants import DELTA, Clock, parse_instant
 from e2s.base.rights import Authoriser, Refused
 from e2s.crypto import oids
 from e2s.crypto.kinds import PublicKey
-from e2s.security.pki.profiles import PROFILES, Profile, profile
-from e2s.security.pki.wish import Wish
+from e2s.security.certificates.profiles import PROFILES, Profile, profile
+from e2s.security.certificates.wish import Wish
 from e2s.security.registration import store
 from e2s.security.registration.documents import Word
 from e2s.security.registration.evidence import SALT_BYTES, document_digest

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from e2s.base.errors import Refusal
-from e2s.security.pki.certify import MAX_REQUEST_BYTES
+from e2s.security.certificates.certify import MAX_REQUEST_BYTES
 
 REQUIRED: Final = ("name", "party", "profile", "evidence", "issuer", "number", "seen", "place", "request")
 OPTIONAL: Final = ("person", "protection", "confidence", "further", "expires", "seen-at", "scan")

@@ -27,9 +27,9 @@ class Limits:
     """What confines a CA: its path length, its policies and their mappings, its subtrees of names.
 
     ``mappings`` are pairs of an issuer's policy and the subject's that counts for it (RFC 5280, 4.2.1.5).
-    ``permitted`` and ``excluded`` are subtrees (4.2.1.10) as :func:`~e2s.security.pki.names.subtree` reads
-    them.  ``require_explicit``, ``inhibit_mapping`` and ``inhibit_any`` count the certificates that may still
-    follow before it holds (4.2.1.11, 4.2.1.14); None leaves it unsaid.
+    ``permitted`` and ``excluded`` are subtrees (4.2.1.10) as ``names.subtree`` reads them.
+    ``require_explicit``, ``inhibit_mapping`` and ``inhibit_any`` count the certificates that may still follow
+    before it holds (4.2.1.11, 4.2.1.14); None leaves it unsaid.
     """
 
     path_length: int | None = None

@@ -16,9 +16,9 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.wire import b64u, unb64u
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import Door
+from e2s.security.certificates.profiles import profile
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.profiles import profile
 
 RENEW: Final = "/renew"
 PROFILE: Final = "ocsp-responder"

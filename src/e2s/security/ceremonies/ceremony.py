@@ -19,13 +19,9 @@ from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
-from e2s.security.keys.phrase import Phrase
-from e2s.security.keys.where import OpenedKey, make_key
-from e2s.security.pki import ceremony_record, holdings, store
-from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.ceremony_record import Record, Right
-from e2s.security.pki.certify import Wish, certify_root
-from e2s.security.pki.folder import (
+from e2s.security.ceremonies import ceremony_record
+from e2s.security.ceremonies.ceremony_record import Record, Right
+from e2s.security.ceremonies.folder import (
     KEY,
     OWN,
     RECORD,
@@ -39,12 +35,17 @@ from e2s.security.pki.folder import (
     read_chain,
     read_root,
 )
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.occasion import PLAIN, Occasion, certified, put_record
-from e2s.security.pki.place_file import read_places
-from e2s.security.pki.profiles import profile, profiles_in
-from e2s.security.pki.root import ROOT_NAME, Root
-from e2s.security.pki.standalone import is_founded
+from e2s.security.ceremonies.occasion import PLAIN, Occasion, certified, put_record
+from e2s.security.ceremonies.root import ROOT_NAME, Root
+from e2s.security.ceremonies.standalone import is_founded
+from e2s.security.certificates.certify import Wish, certify_root
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.place_file import read_places
+from e2s.security.certificates.profiles import profile, profiles_in
+from e2s.security.keys.phrase import Phrase
+from e2s.security.keys.where import OpenedKey, make_key
+from e2s.security.pki import holdings, store
+from e2s.security.pki.ca import RIGHTS, Authority
 
 __all__ = [
     "RECORD",
@@ -107,7 +108,7 @@ def found_root(
 def open_root(folder: Path, phrase: Phrase, *, setting: Setting) -> Root:
     """Take the root out of its folder again; its officers are those of its newest record.
 
-    Raises what :func:`~e2s.security.pki.folder.read_chain` raises for records, ``ceremony-cut`` or
+    Raises what :func:`~e2s.security.ceremonies.folder.read_chain` raises for records, ``ceremony-cut`` or
     ``register-cut`` where they and the register differ, ``root-in-use``, and ``wrong-root`` where certificate
     and key do not belong together.
     """
@@ -144,7 +145,7 @@ def found_authority(
     """Found a CA of profile ``kind`` named ``name`` in ``folder``, certified by the open root.
 
     The occasion's rights are given in the same ceremony; without an ``authoriser`` the records' are asked.
-    What its certificates say of places stands in the folder's :mod:`~e2s.security.pki.place_file`.
+    What its certificates say of places stands in the folder's :mod:`~e2s.security.certificates.place_file`.
     Repeated after a kill it goes on with the same key.  Raises ``component-taken`` where another CA has the
     component's name and ``officer`` may not name officers.
     """

@@ -21,14 +21,14 @@ from e2s.base.instants import format_instant
 from e2s.base.rights import Granted, Refused, TableAuthoriser
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PublicKey
+from e2s.security.ceremonies.ceremony_record import Chain, Item, Record, Right
+from e2s.security.ceremonies.folder import OPEN, REGISTER, Setting, read_chain
+from e2s.security.ceremonies.occasion import certified, listed, put_record
+from e2s.security.certificates.place_file import read_places
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.where import OpenedKey
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.ceremony_record import Chain, Item, Record, Right
-from e2s.security.pki.folder import OPEN, REGISTER, Setting, read_chain
-from e2s.security.pki.occasion import certified, listed, put_record
-from e2s.security.pki.place_file import read_places
 
 #: The root's component name.
 ROOT_NAME: Final = "root"
@@ -50,7 +50,7 @@ class Root:
     """The root's key, register and records, until :meth:`close`; nobody else opens the folder meanwhile."""
 
     def __init__(self, folder: Path, key: OpenedKey, setting: Setting) -> None:
-        """Made by :mod:`e2s.security.pki.ceremony`; raises what is wrong with records, or ``root-in-use``."""
+        """Made by :mod:`~e2s.security.ceremonies.ceremony`; raises of records, or ``root-in-use``."""
         self.folder = folder
         self.setting = setting
         self._key = key

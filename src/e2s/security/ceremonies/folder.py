@@ -22,14 +22,14 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import Clock
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.certificates import Certificate, read_certificates
+from e2s.security.ceremonies import ceremony_record
+from e2s.security.ceremonies.ceremony_record import MAX_RECORD_BYTES, MAX_RECORDS, Chain
 from e2s.security.keys.container import Cost
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.key_place import FILE as KEY_PLACE
 from e2s.security.keys.key_place import InSealedFile, Where
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.where import LABEL, OpenedKey, open_key
-from e2s.security.pki import ceremony_record
-from e2s.security.pki.ceremony_record import MAX_RECORD_BYTES, MAX_RECORDS, Chain
 
 KEY: Final = f"{LABEL}.pse"
 REGISTER: Final = "register.sqlite"

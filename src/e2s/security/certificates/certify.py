@@ -1,7 +1,7 @@
 """Certificates are made from values alone: profile, names, key, serial and instant are arguments.
 
-What a profile does not say, no certificate says.  Each is linted (:mod:`e2s.security.pki.lint`) before it is
-signed.
+What a profile does not say, no certificate says.  Each is linted (:mod:`~e2s.security.certificates.lint`)
+before it is signed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey, PublicKey, signing
 from e2s.crypto.ports import Signer, SignerOfMany
 from e2s.crypto.suites import signature_suite_of
+from e2s.security.certificates.names import general_name, subject_of
+from e2s.security.certificates.places import NOWHERE, Places
+from e2s.security.certificates.possession import MAX_REQUEST_BYTES, read_proof
+from e2s.security.certificates.template import BACKDATED, Template, template_of
+from e2s.security.certificates.wish import Wish
 from e2s.security.keys.lent import built
-from e2s.security.pki.names import general_name, subject_of
-from e2s.security.pki.places import NOWHERE, Places
-from e2s.security.pki.possession import MAX_REQUEST_BYTES, read_proof
-from e2s.security.pki.template import BACKDATED, Template, template_of
-from e2s.security.pki.wish import Wish
 
 __all__ = [
     "BACKDATED",

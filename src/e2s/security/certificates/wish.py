@@ -11,8 +11,8 @@ from e2s.base.errors import Misuse
 from e2s.crypto import oids
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
-from e2s.security.pki.names import subject_octets, subject_of
-from e2s.security.pki.profile import NO_LIMITS, Limits, Profile
+from e2s.security.certificates.names import subject_octets, subject_of
+from e2s.security.certificates.profile import NO_LIMITS, Limits, Profile
 
 
 @dataclass(frozen=True, kw_only=True, init=False)

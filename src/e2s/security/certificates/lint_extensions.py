@@ -7,15 +7,15 @@ from typing import Final
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
-from e2s.security.pki.extensions import (
+from e2s.security.certificates.extensions import (
     CONTENT_COMMITMENT,
     DIGITAL_SIGNATURE,
     KEY_AGREEMENT,
     KEY_ENCIPHERMENT,
 )
-from e2s.security.pki.lint_keys import usage_bits
-from e2s.security.pki.lint_names import Finding, alternative_fault, subtree_faults, web_fault
-from e2s.security.pki.tbs import Said, Tbs, basic, only
+from e2s.security.certificates.lint_keys import usage_bits
+from e2s.security.certificates.lint_names import Finding, alternative_fault, subtree_faults, web_fault
+from e2s.security.certificates.tbs import Said, Tbs, basic, only
 
 #: Extensions that are known, and whether they are critical; None where it depends (RFC 5280, 4.2).
 _KNOWN: Final[Mapping[str, bool | None]] = {

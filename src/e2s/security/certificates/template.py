@@ -18,11 +18,11 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.der import header
 from e2s.crypto.kinds import kind_of
 from e2s.crypto.suites import SignatureSuite
-from e2s.security.pki import extensions, lint
-from e2s.security.pki.names import alternative_name, short_uri, subject_octets
-from e2s.security.pki.places import Places
-from e2s.security.pki.profile import Use
-from e2s.security.pki.wish import Wish
+from e2s.security.certificates import extensions, lint
+from e2s.security.certificates.names import alternative_name, short_uri, subject_octets
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profile import Use
+from e2s.security.certificates.wish import Wish
 from e2s.security.verification.fetching import certificate_path, crl_path
 
 #: A certificate counts from a little before its making: no party's clock is exact.

@@ -13,18 +13,18 @@ from e2s.base.errors import Misuse
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
+from e2s.security.ceremonies.ceremony import officer_rights
+from e2s.security.ceremonies.ceremony_record import Record
+from e2s.security.ceremonies.folder import KEY, OWN, RECORD, Setting, open_folder_key, publish_own
+from e2s.security.ceremonies.occasion import certified, put_record
+from e2s.security.ceremonies.root import Root
+from e2s.security.ceremonies.standalone import is_founded, look, open_ca
+from e2s.security.certificates.names import distinguished
+from e2s.security.certificates.profiles import Limits
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.where import OpenedKey, make_key
 from e2s.security.pki import holdings
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.ceremony import officer_rights
-from e2s.security.pki.ceremony_record import Record
-from e2s.security.pki.folder import KEY, OWN, RECORD, Setting, open_folder_key, publish_own
-from e2s.security.pki.names import distinguished
-from e2s.security.pki.occasion import certified, put_record
-from e2s.security.pki.profiles import Limits
-from e2s.security.pki.root import Root
-from e2s.security.pki.standalone import is_founded, look, open_ca
 
 PROFILE = "buying-ca"
 

@@ -20,12 +20,8 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.cms.signing import sign
-from e2s.security.keys.durable import replace_file
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import holdings
-from e2s.security.pki.ceremony import found_root, open_root
-from e2s.security.pki.certify import Wish
-from e2s.security.pki.folder import (
+from e2s.security.ceremonies.ceremony import found_root, open_root
+from e2s.security.ceremonies.folder import (
     CEREMONIES,
     ROOT,
     Setting,
@@ -34,12 +30,16 @@ from e2s.security.pki.folder import (
     publish_own,
     read_root,
 )
-from e2s.security.pki.occasion import Occasion, certified
-from e2s.security.pki.profiles import Limits, profile
-from e2s.security.pki.recovery import Outcome, Plan, carry_out, limits_of, names_of, write_report
-from e2s.security.pki.replacing import REPORT, begin
-from e2s.security.pki.root import Root
-from e2s.security.pki.standalone import Look, look, look_root, open_ca
+from e2s.security.ceremonies.occasion import Occasion, certified
+from e2s.security.ceremonies.recovery import Outcome, Plan, carry_out, limits_of, names_of, write_report
+from e2s.security.ceremonies.replacing import REPORT, begin
+from e2s.security.ceremonies.root import Root
+from e2s.security.ceremonies.standalone import Look, look, look_root, open_ca
+from e2s.security.certificates.certify import Wish
+from e2s.security.certificates.profiles import Limits, profile
+from e2s.security.keys.durable import replace_file
+from e2s.security.keys.phrase import Phrase
+from e2s.security.pki import holdings
 
 #: In the new root's folder: both links, and the old root's word that the new one is the anchor.
 NEW_WITH_OLD: Final = "new-with-old.pem"

@@ -17,11 +17,11 @@ from e2s.base.http import Request, Response
 from e2s.base.outbox import Outbox
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
+from e2s.security.ceremonies.folder import ROOT_LIST, Setting
+from e2s.security.ceremonies.standalone import Look
 from e2s.security.keys.generation import generate
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.feed import Change, Listed
-from e2s.security.pki.folder import ROOT_LIST, Setting
-from e2s.security.pki.standalone import Look
 from e2s.security.repository import store as repository_store
 from e2s.security.repository.door import PublicDoor
 from e2s.security.repository.files import Repository

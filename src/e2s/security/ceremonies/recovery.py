@@ -23,12 +23,12 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.security.certificates.profiles import NO_LIMITS, Limits, profile
 from e2s.security.keys.durable import replace_file
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.holdings import Holding
 from e2s.security.pki.orders import Order
-from e2s.security.pki.profiles import NO_LIMITS, Limits, profile
 from e2s.security.verification.traits import traits
 
 #: How many are certified in one group.

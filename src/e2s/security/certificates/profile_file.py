@@ -24,8 +24,8 @@ from typing import Any, Final
 from e2s.base.errors import E2SError, Misuse
 from e2s.crypto import der, oids
 from e2s.crypto.suites import OLD_SIGNATURES, SEALINGS, SIGNATURES
-from e2s.security.pki.names import subtree
-from e2s.security.pki.profile import Profile, Use
+from e2s.security.certificates.names import subtree
+from e2s.security.certificates.profile import Profile, Use
 
 MAX_FILE_BYTES: Final = 256 * 1024
 _MAX_PROFILES: Final = 200

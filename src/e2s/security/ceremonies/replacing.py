@@ -15,17 +15,17 @@ from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import Misuse
 from e2s.base.instants import format_instant
+from e2s.security.ceremonies.ceremony import found_authority
+from e2s.security.ceremonies.folder import KEY, OWN, REGISTER, ROOT, Setting
+from e2s.security.ceremonies.occasion import Occasion
+from e2s.security.ceremonies.recovery import Outcome, Plan, carry_out, write_report
+from e2s.security.ceremonies.root import Root
+from e2s.security.ceremonies.standalone import Look, is_founded, look, open_ca
+from e2s.security.certificates.place_file import read_places, write_places
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import store
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony import found_authority
-from e2s.security.pki.folder import KEY, OWN, REGISTER, ROOT, Setting
-from e2s.security.pki.occasion import Occasion
-from e2s.security.pki.place_file import read_places, write_places
-from e2s.security.pki.recovery import Outcome, Plan, carry_out, write_report
-from e2s.security.pki.root import Root
-from e2s.security.pki.standalone import Look, is_founded, look, open_ca
 
 #: What is under way, what is to be certified again, and what became of it, in the new CA's folder.
 CASE: Final = "recovery/case"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from e2s.base.errors import Refusal
+from e2s.security.certificates.places import NOWHERE, Places
 from e2s.security.keys.durable import replace_file
-from e2s.security.pki.places import NOWHERE, Places
 
 PLACES: Final = "places.toml"
 _MAX_BYTES: Final = 16 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from e2s.crypto import der, oids
-from e2s.security.pki.names import subtree
+from e2s.security.certificates.names import subtree
 
 DIGITAL_SIGNATURE: Final = 0x80
 CONTENT_COMMITMENT: Final = 0x40
@@ -93,7 +93,7 @@ def name_constraints(permitted: Sequence[bytes], excluded: Sequence[bytes]) -> b
 
 
 def subtrees(texts: Iterable[str]) -> list[bytes]:
-    """The bases of subtrees as :func:`~e2s.security.pki.names.subtree` reads them."""
+    """The bases of subtrees as :func:`~e2s.security.certificates.names.subtree` reads them."""
     return [subtree(text) for text in texts]
 
 

@@ -13,11 +13,8 @@ from cryptography import x509
 from e2s.base.database import Database
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
-from e2s.security.keys.phrase import Phrase
-from e2s.security.pki import store
-from e2s.security.pki.ca import Authority
-from e2s.security.pki.ceremony_record import Chain, Item
-from e2s.security.pki.folder import (
+from e2s.security.ceremonies.ceremony_record import Chain, Item
+from e2s.security.ceremonies.folder import (
     REGISTER,
     Setting,
     open_folder_key,
@@ -25,9 +22,12 @@ from e2s.security.pki.folder import (
     read_own,
     read_root,
 )
-from e2s.security.pki.place_file import read_places
-from e2s.security.pki.places import Places
-from e2s.security.pki.profiles import profiles_in
+from e2s.security.certificates.place_file import read_places
+from e2s.security.certificates.places import Places
+from e2s.security.certificates.profiles import profiles_in
+from e2s.security.keys.phrase import Phrase
+from e2s.security.pki import store
+from e2s.security.pki.ca import Authority
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def is_founded(folder: Path) -> bool:
 def open_ca(seen: Look, secret: Phrase, *, setting: Setting) -> Authority:
     """Open the CA that was looked at; raises ``wrong-pass-phrase``, ``wrong-pin`` or ``wrong-certificate``.
 
-    A root is opened by :func:`~e2s.security.pki.ceremony.open_root`.
+    A root is opened by :func:`~e2s.security.ceremonies.ceremony.open_root`.
     """
     if seen.kind == "root":
         raise Misuse("root-offline", "the root is opened for a ceremony only", folder=str(seen.folder))

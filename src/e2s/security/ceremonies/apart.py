@@ -11,17 +11,17 @@ from pathlib import Path
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.suites import signature_suite_of
+from e2s.security.ceremonies.ceremony import NewCa, certify_ca
+from e2s.security.ceremonies.folder import ROOT_LIST, Setting, copy_records, open_folder_key, publish_own
+from e2s.security.ceremonies.occasion import PLAIN, Occasion
+from e2s.security.ceremonies.recovery import limits_of, names_of
+from e2s.security.ceremonies.root import Root
+from e2s.security.ceremonies.standalone import Look, is_founded, look
+from e2s.security.certificates.certify import read_request, request
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.where import make_key
-from e2s.security.pki.ceremony import NewCa, certify_ca
-from e2s.security.pki.certify import read_request, request
-from e2s.security.pki.folder import ROOT_LIST, Setting, copy_records, open_folder_key, publish_own
 from e2s.security.pki.holdings import Holding
-from e2s.security.pki.occasion import PLAIN, Occasion
-from e2s.security.pki.recovery import limits_of, names_of
-from e2s.security.pki.root import Root
-from e2s.security.pki.standalone import Look, is_founded, look
 
 
 def prepare(folder: Path, phrase: Phrase, name: str, *, setting: Setting) -> bytes:
@@ -40,7 +40,7 @@ def certify_apart(root: Root, octets: bytes, wanted: NewCa, target: Path, *, off
     """Certify the request's key in a ceremony; ``target`` gets what the CA's machine needs, all public.
 
     Raises :class:`Refusal` ``bad-request`` or ``no-possession``, and as
-    :func:`~e2s.security.pki.ceremony.certify_ca`.
+    :func:`~e2s.security.ceremonies.ceremony.certify_ca`.
     """
     certificate = certify_ca(root, read_request(octets), wanted, officer=officer)
     _give(root, certificate, target)

@@ -17,12 +17,12 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
+from e2s.security.ceremonies.occasion import PLAIN, Occasion, certified
+from e2s.security.ceremonies.root import Root
+from e2s.security.certificates.certify import Wish, read_request
+from e2s.security.certificates.profiles import Limits, profile
 from e2s.security.keys.lent import built, lent
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.certify import Wish, read_request
-from e2s.security.pki.occasion import PLAIN, Occasion, certified
-from e2s.security.pki.profiles import Limits, profile
-from e2s.security.pki.root import Root
 from e2s.security.verification.traits import traits
 
 PROFILE = "cross"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from e2s.base.errors import Misuse
-from e2s.security.pki.profile import NO_LIMITS, Limits, Profile, Use
-from e2s.security.pki.profile_file import MAX_FILE_BYTES, read_profiles
+from e2s.security.certificates.profile import NO_LIMITS, Limits, Profile, Use
+from e2s.security.certificates.profile_file import MAX_FILE_BYTES, read_profiles
 
 __all__ = [
     "CRL_LIFETIME",

@@ -17,12 +17,12 @@ from e2s.crypto import der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import kind_of
 from e2s.crypto.suites.schemes import bound, scheme_of
-from e2s.security.pki import lint_names
-from e2s.security.pki.lint_extensions import extension_findings, policies_of
-from e2s.security.pki.lint_keys import key_findings
-from e2s.security.pki.lint_names import Finding, alternative_fault, name_fault
-from e2s.security.pki.profile import Profile
-from e2s.security.pki.tbs import Tbs, basic, only
+from e2s.security.certificates import lint_names
+from e2s.security.certificates.lint_extensions import extension_findings, policies_of
+from e2s.security.certificates.lint_keys import key_findings
+from e2s.security.certificates.lint_names import Finding, alternative_fault, name_fault
+from e2s.security.certificates.profile import Profile
+from e2s.security.certificates.tbs import Tbs, basic, only
 from e2s.security.verification.traits import traits
 
 __all__ = ["Finding", "certificate", "check", "check_parts", "findings"]

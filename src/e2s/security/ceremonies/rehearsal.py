@@ -16,17 +16,17 @@ from typing import Final
 from e2s.base.database import Database
 from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.base.wire import b64u
+from e2s.security.ceremonies.ceremony import found_authority, found_root
+from e2s.security.ceremonies.folder import REGISTER, Setting, open_folder_key
+from e2s.security.ceremonies.occasion import Occasion
+from e2s.security.ceremonies.recovery import Outcome, Plan, carry_out, write_report
+from e2s.security.ceremonies.replacing import REPORT
+from e2s.security.ceremonies.root import Root
+from e2s.security.ceremonies.root_recovery import Branch, Tell, require_officer, rules_itself
+from e2s.security.ceremonies.standalone import Look, look
 from e2s.security.keys.key_place import InSealedFile
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import store
-from e2s.security.pki.ceremony import found_authority, found_root
-from e2s.security.pki.folder import REGISTER, Setting, open_folder_key
-from e2s.security.pki.occasion import Occasion
-from e2s.security.pki.recovery import Outcome, Plan, carry_out, write_report
-from e2s.security.pki.replacing import REPORT
-from e2s.security.pki.root import Root
-from e2s.security.pki.root_recovery import Branch, Tell, require_officer, rules_itself
-from e2s.security.pki.standalone import Look, look
 
 _TRIES: Final = 5
 _PHRASE_BYTES: Final = 24

@@ -9,7 +9,7 @@ from e2s.base.errors import Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.suites import MAX_RSA_BITS, MIN_RSA_BITS
 from e2s.crypto.suites.identifiers import NULL, algorithm
-from e2s.security.pki.extensions import (
+from e2s.security.certificates.extensions import (
     CONTENT_COMMITMENT,
     CRL_SIGN,
     DIGITAL_SIGNATURE,
@@ -17,8 +17,8 @@ from e2s.security.pki.extensions import (
     KEY_CERT_SIGN,
     KEY_ENCIPHERMENT,
 )
-from e2s.security.pki.lint_names import Finding
-from e2s.security.pki.tbs import Tbs
+from e2s.security.certificates.lint_names import Finding
+from e2s.security.certificates.tbs import Tbs
 
 _SIGNS: Final = DIGITAL_SIGNATURE | CONTENT_COMMITMENT | KEY_CERT_SIGN | CRL_SIGN
 #: What agrees or transports; one key does not sign too.
