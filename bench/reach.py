@@ -22,7 +22,7 @@ from e2s.crypto import oids
 from e2s.crypto.cms.signing import sign
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.software import SoftwarePse
-from e2s.security.pki.service import CaClient
+from tests.worlds.ca_client import CaClient
 from tests.worlds.running import Running, running
 from tests.worlds.whole import LINES
 

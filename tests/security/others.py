@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,29 @@ def pyhankos(world: World) -> str:
     logging.disable(logging.CRITICAL)
     try:
         with patience(PATIENCE_SECONDS):
-            asyncio.run(asked)
+            _apart(asked)
     except Exception as error:  # noqa: BLE001 - whatever it raises, it did not consent
         return f"{type(error).__name__}: {error}"
     finally:
         logging.disable(logging.NOTSET)
     return ""
+
+
+def _apart(asked: Coroutine[Any, Any, Any]) -> None:
+    """Run it to its end in a thread of its own: tests of pages leave a loop running in this one."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(asked)
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    for error in failures:
+        raise error
 
 
 def openssls(folder: Path, world: World) -> str:

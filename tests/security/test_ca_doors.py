@@ -28,9 +28,10 @@ from e2s.security.keys.generation import generate
 from e2s.security.pki import store
 from e2s.security.pki.approvals import Judge, read_approval
 from e2s.security.pki.ca import RIGHTS, Authority
-from e2s.security.pki.service import CaClient, doors, for_peers
+from e2s.security.pki.service import doors, for_peers
 from e2s.security.pki.statement import request_stated
 from e2s.security.status.entries import decode
+from tests.worlds.ca_client import CaClient
 from tests.worlds.pki import SetClock, make_pki
 
 CA = "authority-ca"

@@ -509,6 +509,12 @@ def test_any_octets_give_findings_or_none(data):
         assert all(one.rule.startswith("lint-") for one in found)
 
 
+def test_a_key_whose_algorithm_has_no_identifier():
+    octets = GOOD.replace(bytes.fromhex("301306072a8648ce3d0201"), bytes.fromhex("301302072a8648ce3d0201"), 1)
+    assert octets != GOOD
+    assert "lint-key" in {one.rule for one in lint.findings(octets, None, ISSUER)}
+
+
 EXTENSIONS = [said.oid for said in Tbs.read(sample("cross").slices.tbs).extensions] + [oids.OCSP_NOCHECK]
 
 

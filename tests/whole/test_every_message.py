@@ -42,8 +42,8 @@ MESSAGES = {
     ("acquirer-audit", "/audit"): 2,
     ("issuer-audit", "/audit"): 2,
     ("authority-audit", "/audit"): 2,
-    ("authority-repository", "/crl"): 14,
-    ("issuer-desk", "/crl"): 7,
+    ("authority-repository", "/crl"): 16,
+    ("issuer-desk", "/crl"): 8,
     ("authority-ca", "/lists"): 7,
     ("authority-ca", "/changes"): 7,
 }

@@ -28,10 +28,10 @@ from e2s.security.ceremonies.ceremony import Setting, open_root
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
 from e2s.security.pki.ca import Authority
-from e2s.security.pki.service import CaClient
 from e2s.security.repository.files import Repository
 from e2s.security.verification.services import EVERY
 from e2s.security.verification.trust import Trust
+from tests.worlds.ca_client import CaClient
 from tests.worlds.pki import SetClock
 from tests.worlds.whole import CHEAP, CSV, LINES, Whole
 

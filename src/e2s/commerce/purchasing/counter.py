@@ -92,6 +92,8 @@ class Counter:
             found = store.intent(connection, key, name)
         if found is None:
             raise Refusal("out-of-order", "nothing was intended under this name", act=name)
+        # The lists to keep beside it are asked for now: nobody is asked within a transaction.
+        self.trust.source.crls(self.keys.certificate(KEY))
         return self.keys.sign_octets(KEY, *found)
 
     def keep(self, connection: sa.Connection, key: int, name: str, octets: bytes) -> Act:

@@ -6,7 +6,7 @@ is the gateway's, ends *asking*.  Goods leave by a stamped delivery, while the h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -28,6 +28,8 @@ from e2s.security.keys.key_handler import AskLink
 
 PREQ = "e2s/1/preq"
 MAX_STATE_BYTES = 2 * 1024 * 1024
+#: The acts that the payment component's state carries, each where there is one.
+_WORDS = ("auth", "pres", "capreq", "capres", "revres", "cancel")
 #: Events of the merchant's table by the payment component's state, as seen while *asking*.
 OUTCOMES = {
     "authorised": "approved",
@@ -144,7 +146,7 @@ class Settling:
 
     def _follow(self, trade: Trade, state: Document) -> Trade:
         """Bring the trade to what the payment component says, in one commit."""
-        counter = self._counter
+        counter, crls = self._counter, self._crls(state)
         with counter.store.transaction() as connection:
             if trade.state == "confirmed":
                 store.move(connection, trade.id, "preq", xid=state["xid"], issuer=state["issuer"])
@@ -160,7 +162,7 @@ class Settling:
                 if event == "approved":
                     store.keep_opened(connection, trade.id, "OI", self._order_information(connection, trade))
                 store.fulfil(connection, trade.id, "preq")
-                store.keep_crls(connection, trade.id, counter.trust.source.crls())
+                store.keep_crls(connection, trade.id, crls)
                 counter.event(connection, f"payment.{event}", trade=trade.trade, xid=state["xid"])
             for name in ("auth", "pres", "capreq", "capres", "revres"):
                 if name in state:
@@ -263,15 +265,21 @@ class Settling:
         return self._ended(trade, "reversed", state) if state["state"] == "reversed" else trade
 
     def _ended(self, trade: Trade, event: str, state: Document) -> Trade:
-        counter = self._counter
+        counter, crls = self._counter, self._crls(state)
         with counter.store.transaction() as connection:
             store.move(connection, trade.id, event)
             for name in ("capreq", "capres", "revres", "cancel"):
                 if name in state:
                     store.keep(connection, trade.id, name, unb64u(state[name]))
-            store.keep_crls(connection, trade.id, counter.trust.source.crls())
+            store.keep_crls(connection, trade.id, crls)
             counter.event(connection, f"trade.{event}", trade=trade.trade, xid=trade.xid)
             return store.get(connection, trade.id)
+
+    def _crls(self, state: Document) -> Sequence[bytes]:
+        """The lists of this moment about all who signed what ``state`` carries: before anything is kept."""
+        words = [read_act(unb64u(state[name])) for name in _WORDS if name in state]
+        signers = [certificate for word in words for certificate in (word.certificate, *word.certificates)]
+        return self._counter.trust.source.crls(*signers)
 
     def receipt(self, buyer: Buyer, args: Document, rid: str, asked: bytes) -> Document:
         """Keep the buyer's receipt of the delivery; a known one gets the same answer."""

@@ -64,13 +64,14 @@ def key_findings(tbs: Tbs) -> Iterator[Finding]:
         named = reader.element(der.SEQUENCE)
         bits = reader.content(der.BIT_STRING)
         reader.done()
+        oid = der.Reader(named).enter().oid()
     except Refusal as refusal:
         yield Finding("lint-key", f"the key cannot be read: {refusal.message} (RFC 5280, 4.1.2.7)")
         return
     if bits[:1] != b"\0":
         yield Finding("lint-key", "a key is whole octets (RFC 5280, 4.1.2.7)")
     key = bits[1:]
-    if named == _RSA or der.Reader(named).enter().oid() == oids.RSA_PSS:
+    if named == _RSA or oid == oids.RSA_PSS:
         yield from _rsa(key)
         # RFC 4055, 1.2: a key for RSASSA-PSS transports nothing
         usages, clause = (_SIGNS | KEY_ENCIPHERMENT if named == _RSA else _SIGNS), "RFC 4055, 1.2"

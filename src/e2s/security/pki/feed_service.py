@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from e2s.base import wire
 from e2s.base.errors import Misuse, Refusal
@@ -11,7 +11,6 @@ from e2s.base.wire import Document, b64u, unb64u
 from e2s.network.sessions.link import Door
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.feed import Change, Kind, Listed
-from e2s.security.pki.service import Asked
 
 CHANGES: Final = "/changes"
 LISTS: Final = "/lists"
@@ -22,6 +21,13 @@ _MAX_ASKED: Final = 4 * 1024
 _MAX_ANSWER: Final = 2 * MAX_PIECE
 _MAX_LISTS: Final = 1024
 _MAX_LIST_BYTES: Final = 64 * MAX_PIECE
+
+
+class Asked(Protocol):
+    """A link to the CA's component."""
+
+    def ask(self, path: str, body: bytes) -> bytes:
+        """The answer."""
 
 
 def feed_doors(authority: Authority) -> Mapping[str, Door]:
