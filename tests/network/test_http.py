@@ -82,6 +82,18 @@ def test_an_exchange_carries_method_path_headers_and_body_both_ways():
     assert spent == {"hop": 1}
 
 
+def test_what_is_quick_is_answered_without_another_thread():
+    def handle(_request):
+        return Response(200, threading.current_thread().name.encode())
+
+    with Served(handle, quick=lambda request: request.path == "/quick") as served:
+        exchange = HttpExchange()
+        names = [exchange.send(served.origin, Request("GET", path)).body for path in ("/quick", "/slow")]
+        exchange.close()
+    assert not names[0].startswith(b"door")
+    assert names[1].startswith(b"door")
+
+
 def test_one_connection_serves_many_exchanges():
     ports = []
 

@@ -46,6 +46,20 @@ def get(world, octets, **headers):
     return world.responder.handle(Request("GET", path, b"", headers))
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "quick"),
+    [
+        ("/ocsp", 120, True),
+        ("/ocsp/abc", 0, True),
+        ("/ocsp", 513, False),
+        ("/ocsp/" + "a" * 600, 0, False),
+        ("/crl", 0, False),
+    ],
+)
+def test_only_queries_of_usual_size_are_answered_at_once(world, path, size, quick):
+    assert world.responder.quick(Request("POST" if size else "GET", path, bytes(size))) is quick
+
+
 # ------------------------------------------------------------------ what is told
 
 

@@ -40,6 +40,13 @@ class Response:
 
 
 Handler: TypeAlias = Callable[[Request], Response]
+#: Which requests are answered in a fraction of a millisecond, without waiting for anything.
+Quick: TypeAlias = Callable[[Request], bool]
+
+
+def never(_request: Request) -> bool:
+    """Every answer may take a while."""
+    return False
 
 
 class Exchange(Protocol):

@@ -62,7 +62,8 @@ def serve(
 
     with opened(folder, phrase_file) as (seen, authority):
         serving = Serving(seen, authority, officer=officer_of(seen, officer), setting=setting())
-        server = Server(serving.handle, listen(LOOPBACK, port), tick=serving.tick)
+        listening = listen(LOOPBACK, port)
+        server = Server(serving.handle, listening, tick=serving.tick, quick=serving.quick)
 
         def ready() -> None:
             say(f"serving http://{LOOPBACK}:{server.port} and OCSP at {OCSP_PATH}")

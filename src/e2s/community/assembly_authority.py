@@ -128,7 +128,13 @@ def repository(place: Place) -> Assembled:
         door.tick()
 
     tick()
-    return Assembled(handle=door.handle, tick=tick, close=database.close, outboxes=(("", database, outbox),))
+    return Assembled(
+        handle=door.handle,
+        tick=tick,
+        close=database.close,
+        outboxes=(("", database, outbox),),
+        quick=responder.quick,
+    )
 
 
 def officer(_place: Place) -> Assembled:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from e2s.base.database import Database
 from e2s.base.errors import Misuse
-from e2s.base.http import Exchange, Handler
+from e2s.base.http import Exchange, Handler, Quick, never
 from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.community.description import Community, Component
@@ -107,12 +107,16 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Assembled:
-    """A component ready to run; ``outboxes`` (name, database, outbox) are shipped to the sequencer."""
+    """A component ready to run; ``outboxes`` (name, database, outbox) are shipped to the sequencer.
+
+    ``quick``: which requests are answered at once, without a thread of their own.
+    """
 
     handle: Handler
     tick: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
     outboxes: tuple[tuple[str, Database, Outbox], ...] = ()
+    quick: Quick = never
 
 
 class Factory(Protocol):

@@ -78,7 +78,15 @@ def run_component(place: Place, ready: Callable[[], None] | None = None) -> None
         gc.freeze()  # what stands from here on is never looked through again
         try:
             host = component.listen.host.strip("[]")
-            serve(built.handle, host=host, port=component.listen.port, tls=tls, ready=ready, tick=built.tick)
+            serve(
+                built.handle,
+                host=host,
+                port=component.listen.port,
+                tls=tls,
+                ready=ready,
+                tick=built.tick,
+                quick=built.quick,
+            )
         finally:
             built.close()
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from e2s.base.errors import Misuse, Refusal, Unreachable
-from e2s.base.http import MAX_BODY_BYTES, Handler, Request, Response, refused
+from e2s.base.http import MAX_BODY_BYTES, Handler, Quick, Request, Response, never, refused
 from e2s.network.sessions.tls import TlsFiles, server_context
 
 if TYPE_CHECKING:
@@ -65,9 +65,16 @@ def answered(handler: Handler, request: Request) -> Response:
 
 
 def application(
-    handler: Handler, *, pool: ThreadPoolExecutor, max_body_bytes: int = MAX_BODY_BYTES
+    handler: Handler,
+    *,
+    pool: ThreadPoolExecutor,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    quick: Quick = never,
 ) -> Application:
-    """The ASGI application of ``handler``, which runs in a thread of ``pool``."""
+    """The ASGI application of ``handler``, which runs in a thread of ``pool``.
+
+    What is ``quick`` is answered in the loop's own thread: to hand it over and back costs as much.
+    """
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,7 +93,10 @@ def application(
             return
         loop = asyncio.get_running_loop()
         request = _request(scope, body)
-        response = await loop.run_in_executor(pool, answered, handler, request)
+        if quick(request):
+            response = answered(handler, request)
+        else:
+            response = await loop.run_in_executor(pool, answered, handler, request)
         await _answer(send, response, bodiless=request.method == "HEAD")
 
     return app
@@ -153,8 +163,9 @@ class Server:
         tick_seconds: float = 1.0,
         threads: int = 8,
         max_body_bytes: int = MAX_BODY_BYTES,
+        quick: Quick = never,
     ) -> None:
-        """``tick`` is called in a thread of its own about every ``tick_seconds``."""
+        """``tick`` is called in a thread of its own about every ``tick_seconds``; ``quick`` as above."""
         self._listening = listening
         self._context = server_context(tls) if tls else None
         self._tick = tick
@@ -162,7 +173,7 @@ class Server:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(threads, "door")
         self._server: uvicorn.Server | None = None
-        self._app = application(handler, pool=self._pool, max_body_bytes=max_body_bytes)
+        self._app = application(handler, pool=self._pool, max_body_bytes=max_body_bytes, quick=quick)
 
     @property
     def port(self) -> int:
@@ -277,9 +288,11 @@ def serve(
     ready: Callable[[], None] | None = None,
     tick: Callable[[], None] | None = None,
     tick_seconds: float = 1.0,
+    quick: Quick = never,
 ) -> None:
     """Serve ``handler`` in this process until SIGTERM; returns when everything begun is finished."""
-    Server(handler, listen(host, port), tls=tls, tick=tick, tick_seconds=tick_seconds).run(ready)
+    listening = listen(host, port)
+    Server(handler, listening, tls=tls, tick=tick, tick_seconds=tick_seconds, quick=quick).run(ready)
 
 
 class Served:
@@ -295,6 +308,7 @@ class Served:
         max_body_bytes: int = MAX_BODY_BYTES,
         host: str = "127.0.0.1",
         port: int = 0,
+        quick: Quick = never,
     ) -> None:
         """The socket listens from here on; answers come once the block is entered."""
         self._server = Server(
@@ -304,6 +318,7 @@ class Served:
             tick=tick,
             tick_seconds=tick_seconds,
             max_body_bytes=max_body_bytes,
+            quick=quick,
         )
         self.port = self._server.port
         self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"

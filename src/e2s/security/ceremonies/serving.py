@@ -101,6 +101,10 @@ class Serving:
         """One request of anyone."""
         return self._door.handle(request)
 
+    def quick(self, request: Request) -> bool:
+        """Whether it is answered at once."""
+        return self._responder.quick(request)
+
     def tick(self) -> None:
         """Publish what is new, and renew the answering key's certificate in time."""
         if self._responder.due(self._setting.clock.now()):
