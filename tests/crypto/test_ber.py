@@ -160,10 +160,13 @@ HOSTILE = {
 def test_a_hostile_mebibyte_is_refused_quickly(kind):
     """Bounded work, whatever it is: generous here, the exact figure is the bench's."""
     octets = HOSTILE[kind]
-    begin = time.process_time()
-    refused(octets)
-    # a tracer of coverage makes it ten times slower
-    assert time.process_time() - begin < (5 if sys.gettrace() else 0.5)
+    taken = []
+    for _ in range(3):
+        begin = time.process_time()
+        refused(octets)
+        taken.append(time.process_time() - begin)
+    # a tracer of coverage makes it ten times slower, and a machine with other work to do twice
+    assert min(taken) < (10 if sys.gettrace() else 2)
 
 
 def test_a_large_string_in_pieces_is_joined_once():

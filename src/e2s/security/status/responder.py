@@ -127,6 +127,8 @@ class Responder:
         self._named: dict[bytes, _Voice] = {}
         self._plain = PlainQueries()
         self._kept: dict[bytes, _Kept] = {}
+        #: The same by the path of a GET, as it was asked.
+        self._at_path: dict[str, _Kept] = {}
 
     # ------------------------------------------------------------------ whose statuses
 
@@ -194,6 +196,10 @@ class Responder:
 
     def handle(self, request: Request) -> Response:
         """One query, one answer; whatever cannot be answered is told as RFC 6960, 4.2.1 names it."""
+        if request.method == "GET":
+            kept = self._at_path.get(request.path)
+            if kept is not None and kept.stands(self._clock.now()):
+                return _given(request, kept)
         try:
             octets = self._asked(request)
         except Refusal as refusal:
@@ -212,9 +218,9 @@ class Responder:
             kept = made
         if request.method == "POST":
             return Response(200, kept.body, _POSTED)
-        if request.headers.get("if-none-match") == kept.headers["etag"]:
-            return Response(304, b"", kept.headers)
-        return Response(200, kept.body, kept.headers)
+        if request.method == "GET":
+            _hold(self._at_path, request.path, kept, self._answering.kept)
+        return _given(request, kept)
 
     def quick(self, request: Request) -> bool:
         """Whether it is a query of usual size: read, answered and signed at once, by a key in memory."""
@@ -317,6 +323,13 @@ def _hold(held: dict[Key, Value], key: Key, value: Value, most: int) -> None:
         except (StopIteration, RuntimeError):  # another thread was quicker
             break
     held[key] = value
+
+
+def _given(request: Request, kept: _Kept) -> Response:
+    """A held answer to a GET, or that what the asker has still stands."""
+    if request.headers.get("if-none-match") == kept.headers["etag"]:
+        return Response(304, b"", kept.headers)
+    return Response(200, kept.body, kept.headers)
 
 
 _POSTED = {"content-type": ANSWER}
