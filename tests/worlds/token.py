@@ -123,7 +123,7 @@ CK C_GetFunctionList(LIST **out) {
 def faulty_module(tmp_path_factory):
     """A module of a token that fails when it is told to."""
     if shutil.which("cc") is None:
-        pytest.skip("there is no C compiler to build a faulty token with")
+        pytest.fail("there is no C compiler to build a faulty token with")
     folder = tmp_path_factory.mktemp("faulty")
     source, built = folder / "faulty.c", folder / "faulty.so"
     source.write_text(_FAULTY.replace("%MODULE%", str(MODULE)))

@@ -23,6 +23,7 @@ from e2s.security.repository import store
 from e2s.security.repository.files import Repository
 from e2s.security.repository.lookup import Lookup
 from e2s.security.repository.published import Label, Listed, PublishedLists
+from e2s.security.status import store as status_store
 
 #: How many changes are taken in one transaction, and how often in one go.
 MOST_CHANGES: Final = 200
@@ -31,24 +32,8 @@ _MOST_ROUNDS: Final = 25
 MOST_CERTIFICATES: Final = 50
 
 
-class Change(Protocol):
-    """One change of a CA's register."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the order, without gaps."""
-
-    @property
-    def serial(self) -> int:
-        """Of which certificate."""
-
-    @property
-    def entry(self) -> bytes | None:
-        """What a list says of it from now on, DER; None of one that is not revoked."""
-
-    @property
-    def known(self) -> bool:
-        """Whether the CA issued a certificate of this serial."""
+class Change(status_store.Change, Protocol):
+    """One change of a CA's register, with the certificate where one was issued."""
 
     @property
     def der(self) -> bytes:
