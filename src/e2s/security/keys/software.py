@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
+from typing import Final, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
@@ -34,16 +35,21 @@ from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.pse import FRESH, OnceSigner
 
 _DIRECTORY = ""
+NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A private key with the certificate of its public key and the chain below the root."""
+    """A private key with the certificate of its public key and the chain below the root.
+
+    A ``fresh`` key stays sealed within the file (:data:`~e2s.security.keys.pse.FRESH` are so by their label).
+    """
 
     private_key: PrivateKey = field(repr=False)
     certificate: Certificate
     chain: tuple[Certificate, ...] = ()
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         """Raises :class:`Misuse` ``key-mismatch`` unless the certificate is this key's."""
@@ -63,11 +69,14 @@ class _Card:
 class SoftwarePse:
     """A PSE in a file; made by :meth:`create`, opened by :meth:`open`, written whole and atomically."""
 
-    def __init__(self, path: Path, sealed: Container, cards: Mapping[str, _Card]) -> None:
+    def __init__(
+        self, path: Path, sealed: Container, cards: Mapping[str, _Card], attributes: Mapping[str, str]
+    ) -> None:
         """Use :meth:`open` or :meth:`create`."""
         self._path = path
         self._sealed = sealed
         self._cards: dict[str, _Card] | None = dict(cards)
+        self._attributes = dict(attributes)
 
     @classmethod
     def create(
@@ -76,20 +85,23 @@ class SoftwarePse:
         phrase: Phrase,
         entries: Mapping[str, Entry],
         *,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
         cost: Cost | None = None,
         random: Random,
     ) -> SoftwarePse:
         """A new file at ``path``, open; raises :class:`Misuse` ``pse-exists`` rather than lose keys."""
         if path.exists():
             raise Misuse("pse-exists", "there already is a file here", path=str(path))
-        sealed = _write(path, phrase, entries, cost or production_cost(), random)
-        return cls(path, sealed, _held(entries))
+        held = dict(attributes)
+        sealed = _write(path, phrase, entries, held, cost or production_cost(), random)
+        return cls(path, sealed, _held(entries), held)
 
     @classmethod
     def open(cls, path: Path, phrase: Phrase) -> SoftwarePse:
         """Open the file by one derivation; raises ``wrong-pass-phrase``, ``altered-pse``..."""
         sealed = container.read(_read(path))
-        return cls(path, sealed, _cards(sealed, sealed.unlock(phrase)))
+        directory = _directory(sealed, sealed.unlock(phrase))
+        return cls(path, sealed, _cards(directory), _attributes(directory))
 
     def labels(self) -> tuple[str, ...]:
         """The labels of the keys held."""
@@ -122,6 +134,37 @@ class SoftwarePse:
             raise Refusal("wrong-key-use", "this key only signs", label=label)
         return KeyOpener(card.certificate, card.key)
 
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What else the file says of its holder; nothing of it is secret from who may open the file."""
+        self._open()
+        return dict(self._attributes)
+
+    def is_fresh(self, label: str) -> bool:
+        """Whether each signature with this key needs the pass phrase; raises ``no-such-key``."""
+        return self._card(label).key is None
+
+    def entries(self, phrase: Phrase) -> dict[str, Entry]:
+        """Every key in clear, to be carried elsewhere; costs one derivation."""
+        self._open()
+        return _entries(container.read(_read(self._path)), phrase)
+
+    def change(
+        self,
+        phrase: Phrase,
+        changed: Callable[[dict[str, Entry]], Mapping[str, Entry]],
+        *,
+        attributes: Mapping[str, str] | None = None,
+        random: Random,
+    ) -> None:
+        """Keep what ``changed`` makes of the entries, and other attributes if given; all or nothing.
+
+        The file as it lies is read anew.  Raises :class:`Refusal` ``wrong-pass-phrase``.
+        """
+        entries = changed(self.entries(phrase))
+        held = self._attributes if attributes is None else dict(attributes)
+        self._rewrite(entries, phrase, self._sealed.cost, random, held)
+
     def change_phrase(self, old: Phrase, new: Phrase, *, cost: Cost | None = None, random: Random) -> None:
         """Seal the file anew under ``new``; the old file stands until the new one is durable."""
         self._open()
@@ -140,17 +183,26 @@ class SoftwarePse:
         """Replace a certificate by a newer one of the same key."""
         self._card(label)
         entries = _entries(container.read(_read(self._path)), phrase)
-        entries[label] = Entry(private_key=entries[label].private_key, certificate=certificate, chain=chain)
+        entries[label] = replace(entries[label], certificate=certificate, chain=chain)
         self._rewrite(entries, phrase, self._sealed.cost, random)
 
     def close(self) -> None:
         """Forget every key."""
         self._cards = None
 
-    def _rewrite(self, entries: Mapping[str, Entry], phrase: Phrase, cost: Cost, random: Random) -> None:
-        sealed = _write(self._path, phrase, entries, cost, random)
+    def _rewrite(
+        self,
+        entries: Mapping[str, Entry],
+        phrase: Phrase,
+        cost: Cost,
+        random: Random,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        held = self._attributes if attributes is None else dict(attributes)
+        sealed = _write(self._path, phrase, entries, held, cost, random)
         self._sealed = sealed
         self._cards = _held(entries)
+        self._attributes = held
 
     def _open(self) -> dict[str, _Card]:
         if self._cards is None:
@@ -167,27 +219,40 @@ class SoftwarePse:
 def _held(entries: Mapping[str, Entry]) -> dict[str, _Card]:
     """What an open PSE knows of these entries: no fresh key."""
     return {
-        label: _Card(entry.certificate, entry.chain, None if label in FRESH else entry.private_key)
+        label: _Card(entry.certificate, entry.chain, None if _fresh(label, entry) else entry.private_key)
         for label, entry in entries.items()
     }
 
 
-def _write(path: Path, phrase: Phrase, entries: Mapping[str, Entry], cost: Cost, random: Random) -> Container:
+def _fresh(label: str, entry: Entry) -> bool:
+    return entry.fresh or label in FRESH
+
+
+def _write(
+    path: Path,
+    phrase: Phrase,
+    entries: Mapping[str, Entry],
+    attributes: Mapping[str, str],
+    cost: Cost,
+    random: Random,
+) -> Container:
     """Seal the entries and put the file in place; gives the container as written."""
+    said = {"attributes": dict(attributes)} if attributes else {}
     directory = wire.encode(
-        {
+        said
+        | {
             "entries": [
                 {
                     "label": label,
                     "certificate": wire.b64u(entry.certificate.der),
                     "chain": [wire.b64u(c.der) for c in entry.chain],
-                    "key": "" if label in FRESH else wire.b64u(_pkcs8(entry.private_key)),
+                    "key": "" if _fresh(label, entry) else wire.b64u(_pkcs8(entry.private_key)),
                 }
                 for label, entry in entries.items()
             ]
         }
     )
-    fresh = {label: _pkcs8(entry.private_key) for label, entry in entries.items() if label in FRESH}
+    fresh = {label: _pkcs8(one.private_key) for label, one in entries.items() if _fresh(label, one)}
     octets = container.seal({_DIRECTORY: directory, **fresh}, phrase, cost=cost, random=random)
     replace_file(path, octets)
     return container.read(octets)
@@ -201,9 +266,20 @@ def _read(path: Path) -> bytes:
         raise Misuse("no-pse", "the PSE file cannot be read", path=str(path)) from error
 
 
-def _cards(sealed: Container, keys: Unlocked) -> dict[str, _Card]:
-    """The directory; raises :class:`Refusal` ``bad-pse`` where whoever sealed it wrote something else."""
-    directory = wire.decode(sealed.open(keys, _DIRECTORY), container.MAX_CONTAINER_BYTES)
+def _directory(sealed: Container, keys: Unlocked) -> wire.Document:
+    return wire.decode(sealed.open(keys, _DIRECTORY), container.MAX_CONTAINER_BYTES)
+
+
+def _attributes(directory: wire.Document) -> dict[str, str]:
+    """What the directory says besides; raises :class:`Refusal` ``bad-pse``."""
+    found = directory.get("attributes", {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise Refusal("bad-pse", "an attribute is text")
+    return found
+
+
+def _cards(directory: wire.Document) -> dict[str, _Card]:
+    """The labels; raises :class:`Refusal` ``bad-pse`` where whoever sealed it wrote something else."""
     try:
         cards = {entry["label"]: _card(entry) for entry in directory["entries"]}
     except (KeyError, TypeError, AttributeError) as error:
@@ -225,13 +301,18 @@ def _card(entry: wire.Document) -> _Card:
 def _entries(sealed: Container, phrase: Phrase) -> dict[str, Entry]:
     """Every key in clear, for the moment of sealing the file anew."""
     keys = sealed.unlock(phrase)
-    cards = _cards(sealed, keys)
+    cards = _cards(_directory(sealed, keys))
     whole = {
         label: card if card.key is not None else replace(card, key=_key(sealed.open(keys, label)))
         for label, card in cards.items()
     }
     return {
-        label: Entry(private_key=card.key, certificate=card.certificate, chain=card.chain)
+        label: Entry(
+            private_key=card.key,
+            certificate=card.certificate,
+            chain=card.chain,
+            fresh=cards[label].key is None,
+        )
         for label, card in whole.items()
         if card.key is not None
     }
