@@ -19,7 +19,9 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 class Request:
     """One request: ``path`` starts with ``/`` and carries the query; header names in lower case.
 
-    ``client`` is the address that it came from, as the carrier saw it; empty where none did.
+    ``client`` is the address that it came from, as the carrier saw it; empty where none did.  ``peer`` is
+    the certificate, DER, whose key the client used in TLS; empty without one.  Who issued it, and whether it
+    is still good, is the handler's to judge.
     """
 
     method: str
@@ -27,6 +29,7 @@ class Request:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     client: str = ""
+    peer: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.http import MAX_BODY_BYTES, Request, Response
-from e2s.network.sessions.tls import check_host, client_context, spki_digest
+from e2s.network.sessions.tls import TlsFiles, check_host, client_context, spki_digest
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -67,14 +67,18 @@ class HttpExchange:
         *,
         proxy: str = "",
         anchors: bytes = b"",
+        identity: TlsFiles | None = None,
         timeout_seconds: float = 30.0,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        """``proxy`` is ``http://host:port``; ``anchors`` PEM certificates, without which https is misuse."""
+        """``proxy`` is ``http://host:port``; ``anchors`` PEM certificates, without which https is misuse.
+
+        ``identity`` is the certificate and key that are shown to a server that asks for them.
+        """
         self._proxy = Origin.parse(proxy) if proxy else None
         if self._proxy and self._proxy.scheme != "http":
             raise Misuse("bad-origin", "a proxy is written http://host:port")
-        self._context = client_context(anchors) if anchors else None
+        self._context = client_context(anchors, identity) if anchors else None
         self._timeout = timeout_seconds
         self._max_body = max_body_bytes
         self._kept = threading.local()

@@ -47,6 +47,9 @@ _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 10
 _LINGER_SECONDS = 1.0
 _CONCURRENT = 256
+#: Where the certificate of a TLS client stands in the state of its connection.
+_PEER = "e2s.peer"
+_NONE: dict[str, Any] = {}
 #: RFC 9110, 8.6: their length would be that of another answer.
 _LENGTHLESS = frozenset({204, 304})
 
@@ -132,7 +135,8 @@ def _request(scope: Message, body: bytes) -> Request:
         text = value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     client = scope.get("client")
-    return Request(scope["method"], path, body, headers, client[0] if client else "")
+    peer = scope.get("state", _NONE).get(_PEER, b"")
+    return Request(scope["method"], path, body, headers, client[0] if client else "", peer)
 
 
 async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> None:
@@ -215,6 +219,17 @@ class Server:
 
     def _uvicorn(self, ready: Callable[[], None] | None) -> uvicorn.Server:
         import uvicorn  # noqa: PLC0415  # late, as above
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415  # late, as above
+
+        class Shown(HttpToolsProtocol):
+            """Tells each request of a connection whose certificate the client used in TLS."""
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                secured = transport.get_extra_info("ssl_object")
+                shown = secured.getpeercert(binary_form=True) if secured is not None else None
+                if shown:
+                    self.app_state = {**self.app_state, _PEER: shown}
 
         class Quiet(uvicorn.Server):
             """Leaves signals to us and tells when it listens."""
@@ -235,7 +250,7 @@ class Server:
 
         config = uvicorn.Config(
             self._app,
-            http="httptools",
+            http=Shown,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -10,23 +10,32 @@ import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from e2s.base.errors import Misuse, Refusal
 
+#: X509_V_FLAG_NO_CHECK_TIME, which Python's ssl does not name.
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x20_0000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TlsFiles:
-    """A server's chain and private key, both PEM, by path."""
+    """A chain and its private key, both PEM, by path.
+
+    ``client_anchors_file`` holds the CAs, PEM, whose clients may show a certificate to this server; without
+    it none is asked for.
+    """
 
     certificate_file: Path
     key_file: Path
+    client_anchors_file: Path | None = None
 
 
-def client_context(anchors: bytes) -> ssl.SSLContext:
-    """A context that trusts exactly the PEM certificates in ``anchors``."""
+def client_context(anchors: bytes, identity: TlsFiles | None = None) -> ssl.SSLContext:
+    """A context that trusts exactly the PEM certificates in ``anchors``, and shows ``identity`` if asked."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.hostname_checks_common_name = False
@@ -34,18 +43,36 @@ def client_context(anchors: bytes) -> ssl.SSLContext:
         context.load_verify_locations(cadata=anchors.decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
         raise Misuse("bad-anchors", "the trust anchors are not PEM certificates") from error
+    if identity is not None:
+        _load(context, identity, "the client's certificate or key cannot be used")
     return context
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
-    """A context that serves ``files`` over TLS 1.3; raises :class:`Misuse` when they cannot be used."""
+    """A context that serves ``files`` over TLS 1.3; raises :class:`Misuse` when they cannot be used.
+
+    A client without a certificate is served too.  One with a certificate that no anchor leads to, or that
+    says for what it is and not for TLS clients, ends at the handshake; whether it has expired or was revoked
+    is left to who answers, who can say so.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    _load(context, files, "the server's certificate or key cannot be used")
+    if files.client_anchors_file is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= _NO_CHECK_TIME
+        try:
+            context.load_verify_locations(cafile=files.client_anchors_file)
+        except (ssl.SSLError, OSError) as error:
+            raise Misuse("bad-tls-files", "the anchors of clients cannot be used") from error
+    return context
+
+
+def _load(context: ssl.SSLContext, files: TlsFiles, sentence: str) -> None:
     try:
         context.load_cert_chain(files.certificate_file, files.key_file)
     except (ssl.SSLError, OSError) as error:
-        raise Misuse("bad-tls-files", "the server's certificate or key cannot be used") from error
-    return context
+        raise Misuse("bad-tls-files", sentence) from error
 
 
 def spki_digest(certificate_der: bytes) -> bytes:
