@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from e2s.base.errors import Unreachable
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.pem import armoured
+from e2s.network.sessions.link import Door
 from e2s.security.certificates.certify import request
 from e2s.security.keys.generation import generate
 from e2s.security.pki import store as pki_store
@@ -190,8 +191,12 @@ class Ca:
             random=secrets.token_bytes,
             authoriser=rights,
         )
-        judge = Judge(trust=world.pki.trust(world.clock), authoriser=rights, community="market", ca=CA)
-        self.doors = doors(self.authority, judge)
+        self.doors = self.doors_of(rights)
+
+    def doors_of(self, rights: TableAuthoriser) -> Mapping[str, Door]:
+        """The CA's doors, by these rights."""
+        trust = self.world.pki.trust(self.world.clock)
+        return doors(self.authority, Judge(trust=trust, authoriser=rights, community="market", ca=CA))
 
     def ask(self, path: str, body: bytes) -> bytes:
         if self.away:

@@ -15,9 +15,10 @@ class Granted:
 
 @dataclass(frozen=True)
 class Refused:
-    """It may not be done; ``because`` says which rule stands against it."""
+    """It may not be done; ``because`` says what stands against it, ``rule`` is its name."""
 
     because: str
+    rule: str = "not-authorised"
 
 
 class Authoriser(Protocol):

@@ -44,15 +44,15 @@ class Right(StrEnum):
     register = "register"
     approve = "approve"
     name = "name"
+    policy = "policy"
+    officers = "officers"
+    audit = "audit"
+    deposit = "deposit"
+    open_case = "open-case"
+    recover = "recover"
 
 
-_RIGHTS = {
-    Right.certify: RIGHTS.certify,
-    Right.revoke: RIGHTS.revoke,
-    Right.register: RIGHTS.register,
-    Right.approve: RIGHTS.approve,
-    Right.name: RIGHTS.name,
-}
+_RIGHTS = {right: getattr(RIGHTS, right.name) for right in Right}
 Rights = Annotated[list[Right] | None, typer.Option("--right", help="Which right (again for more).")]
 
 

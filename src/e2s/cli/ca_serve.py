@@ -92,7 +92,13 @@ def answer(
     with opened(folder, phrase_file) as (seen, authority):
         trust = Trust(Verifier((seen.root,)), OwnLists(authority, folder / ROOT_LIST))
         community = seen.chain.newest.community
-        judge = Judge(trust=trust, authoriser=authority.authoriser, community=community, ca=seen.component)
+        judge = Judge(
+            trust=trust,
+            authoriser=authority.authoriser,
+            community=community,
+            ca=seen.component,
+            alone=authority.profile.confined,
+        )
         known: dict[str, bytes] = {}
         stop = threading.Event()
         while True:

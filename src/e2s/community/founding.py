@@ -24,13 +24,13 @@ from e2s.community.publishers import places_of, publisher_of, repository_of
 from e2s.crypto.certificates import Certificate
 from e2s.network.sessions.link import make_key
 from e2s.security.ceremonies.ceremony import Root, copy_records, found_authority, found_root, officer_rights
-from e2s.security.ceremonies.ceremony_record import Right
 from e2s.security.certificates.place_file import write_places
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase, phrase_from_file
 from e2s.security.keys.software import Entry, SoftwarePse
 from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.rights import Right
 from e2s.security.repository.files import Repository
 from e2s.security.repository.published import PublishedLists
 

@@ -20,7 +20,7 @@ from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
 from e2s.security.ceremonies import ceremony_record
-from e2s.security.ceremonies.ceremony_record import Record, Right
+from e2s.security.ceremonies.ceremony_record import Record
 from e2s.security.ceremonies.folder import (
     KEY,
     OWN,
@@ -46,6 +46,7 @@ from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.where import OpenedKey, make_key
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.rights import Right, require_apart
 
 __all__ = [
     "RECORD",
@@ -82,11 +83,14 @@ def found_root(
     setting: Setting,
     officer: str = "",
     occasion: Occasion = PLAIN,
+    inherited: bool = False,
 ) -> Root:
     """Found the community's root in ``folder``: its key, certificate, register and first record.
 
-    Repeated after a kill it goes on.  Raises :class:`Misuse` ``root-exists`` where there already is a CA.
+    Repeated after a kill it goes on.  Raises :class:`Misuse` ``root-exists`` where there already is a CA,
+    :class:`Refusal` ``duties-not-separate`` unless the rights are ``inherited`` from a root that was lost.
     """
+    require_apart(rights, (ROOT_NAME,), before=rights if inherited else ())
     if any((folder / file).exists() for file in (REGISTER, ROOT)):
         raise Misuse("root-exists", "a root was already founded here", folder=str(folder))
     opened = _root_key(folder, phrase, community, setting)
@@ -223,7 +227,9 @@ def certify_ca(root: Root, key: PublicKey, wanted: NewCa, *, officer: str) -> Ce
             root.revoke_lost(occasion.lost, occasion.reason, officer=officer)
         if on_record and occasion.rights - held.rights:
             root.require_namer(officer)
-        held.rights |= occasion.rights
+        wanted_rights = held.rights | occasion.rights
+        require_apart(wanted_rights, (ROOT_NAME,), before=held.rights)
+        held.rights = wanted_rights
         if before is not None:
             held.items.append(certified(before, kind, component))
         community, party = name.split(":")[2:4]

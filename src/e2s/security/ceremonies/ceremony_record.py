@@ -21,6 +21,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.cms.signing import sign
 from e2s.crypto.ports import Signer
+from e2s.security.pki.rights import Right
 
 TYPE: Final = "e2s/1/ceremony"
 MAX_RECORD_BYTES: Final = 256 * 1024
@@ -39,9 +40,6 @@ ACTS: Final = (
 )
 #: What a ceremony signs or changes.
 KINDS: Final = ("certificate", "list", "revocation", "anchor")
-
-#: (officer, right, the CA's component name)
-Right = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,10 @@ from e2s.base.instants import format_instant
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.ceremonies import ceremony_record
-from e2s.security.ceremonies.ceremony_record import Item, Record, Right
+from e2s.security.ceremonies.ceremony_record import Item, Record
 from e2s.security.ceremonies.folder import CEREMONIES
 from e2s.security.keys.durable import replace_file
+from e2s.security.pki.rights import Right
 from e2s.security.verification.crls import CrlIndex
 
 

@@ -13,12 +13,13 @@ from e2s.base.rights import Refused, TableAuthoriser
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.ceremonies.buying import PROFILE
-from e2s.security.ceremonies.ceremony_record import Record, Right
+from e2s.security.ceremonies.ceremony_record import Record
 from e2s.security.ceremonies.folder import Setting, open_folder_key, publish_own
 from e2s.security.ceremonies.occasion import PLAIN, Occasion, certified, put_record
 from e2s.security.ceremonies.standalone import Look
 from e2s.security.keys.phrase import Phrase
 from e2s.security.pki.ca import RIGHTS
+from e2s.security.pki.rights import Right
 from e2s.security.verification.verifier import Verifier
 
 

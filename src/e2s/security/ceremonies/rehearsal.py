@@ -70,6 +70,7 @@ def rehearse(
         phrase,
         community=lost.chain.newest.community,
         rights=lost.chain.newest.rights,
+        inherited=True,
         setting=own,
         officer=officer,
         occasion=Occasion(note="a rehearsal: trusted by nobody"),

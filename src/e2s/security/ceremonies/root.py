@@ -21,7 +21,7 @@ from e2s.base.instants import format_instant
 from e2s.base.rights import Granted, Refused, TableAuthoriser
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PublicKey
-from e2s.security.ceremonies.ceremony_record import Chain, Item, Record, Right
+from e2s.security.ceremonies.ceremony_record import Chain, Item, Record
 from e2s.security.ceremonies.folder import OPEN, REGISTER, Setting, read_chain
 from e2s.security.ceremonies.occasion import certified, listed, put_record
 from e2s.security.certificates.place_file import read_places
@@ -29,6 +29,7 @@ from e2s.security.keys.durable import replace_file
 from e2s.security.keys.where import OpenedKey
 from e2s.security.pki import holdings, store
 from e2s.security.pki.ca import RIGHTS, Authority
+from e2s.security.pki.rights import Right, require_apart
 
 #: The root's component name.
 ROOT_NAME: Final = "root"
@@ -184,10 +185,12 @@ class Root:
         return der
 
     def give(self, rights: Iterable[Right], *, officer: str) -> None:
-        """Give officers rights from now on; raises :class:`Refusal` ``not-authorised``."""
+        """Give officers rights from now on; raises ``not-authorised`` or ``duties-not-separate``."""
         self.require_namer(officer)
+        wanted = self.rights | frozenset(rights)
+        require_apart(wanted, (ROOT_NAME,), before=self.rights)
         with self.ceremony("officers", officer=officer) as held:
-            held.rights |= frozenset(rights)
+            held.rights = wanted
 
     def withdraw(self, rights: Iterable[Right], *, officer: str) -> None:
         """Take rights away from now on; somebody who may name officers is left.
@@ -230,6 +233,7 @@ class Root:
 
     def _record(self, held: Ceremony) -> None:
         newest = self.chain.newest
+        require_apart(held.rights, (ROOT_NAME,), before=newest.rights)
         record = Record(
             number=newest.number + 1,
             previous=newest.digest,

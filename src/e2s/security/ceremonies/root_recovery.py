@@ -190,6 +190,7 @@ def _new_root(wanted: Recovering, phrase: Phrase, setting: Setting) -> Root:
         phrase,
         community=lost.chain.newest.community,
         rights=lost.chain.newest.rights,
+        inherited=True,
         setting=setting,
         officer=wanted.officer,
         occasion=Occasion(present=wanted.occasion.present, note=f"{note}{lost.chain.head}"),

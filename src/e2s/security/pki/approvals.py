@@ -17,14 +17,14 @@ from typing import Final
 from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import DELTA, format_instant, parse_instant
-from e2s.base.rights import Authoriser, Refused
+from e2s.base.rights import Authoriser
 from e2s.base.wire import Document, b64u, unb64u
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import check_signature, read_signed
 from e2s.crypto.forms import Check, Form, instant, list_of, octets, octets_max, one_of, record, text
 from e2s.security.certificates.profiles import PROFILES, Profile
-from e2s.security.pki.office import RIGHTS
+from e2s.security.pki.rights import RIGHTS, require
 from e2s.security.verification.trust import Trust
 
 MAX_ORDERS: Final = 1000
@@ -124,18 +124,23 @@ class Approval:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Whom a CA believes: ``ca`` is its component's name, the context of rights."""
+    """Whom a CA believes: ``ca`` is its component's name, the context of rights.
+
+    ``alone`` says that it is a domain of one, whose manager may do both what else two officers do.
+    """
 
     trust: Trust
     authoriser: Authoriser
     community: str
     ca: str
+    alone: bool = False
 
     def approval(self, approval: Approval, at: datetime, profiles: Mapping[str, Profile] = PROFILES) -> None:
         """Raise unless the registration may be carried out at ``at``; ``profiles`` say what asks four eyes.
 
         :class:`Refusal` ``other-community``, ``other-ca``, ``approval-lapsed``, ``stale-word``, ``own-case``,
-        ``four-eyes``, ``same-officer``, ``not-authorised``, or of the verifier's rule.
+        ``four-eyes``, ``same-officer``, ``not-authorised``, ``duties-not-separate``, or of the verifier's
+        rule.
         """
         first, second = approval.first, approval.second
         self._check_word(first, at)
@@ -187,9 +192,7 @@ class Judge:
             name=word.officer,
             at=at,
         )
-        decision = self.authoriser.decide(word.officer, right, self.ca)
-        if isinstance(decision, Refused):
-            raise Refusal("not-authorised", decision.because, officer=word.officer, right=right)
+        require(self.authoriser, word.officer, right, self.ca, alone=self.alone)
 
 
 def _check_time(word: Word, at: datetime) -> None:

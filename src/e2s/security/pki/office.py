@@ -20,25 +20,14 @@ from e2s.crypto.ports import Signer
 from e2s.security.certificates.places import NOWHERE, Places
 from e2s.security.certificates.possession import Proven, prove_here
 from e2s.security.certificates.profiles import CRL_LIFETIME, PROFILES, ROOT_CRL_LIFETIME, Profile, profile
-from e2s.security.pki import store
+from e2s.security.pki import rights, store
+from e2s.security.pki.rights import RIGHTS, Rights
 from e2s.security.status.lists import shard_of
+
+__all__ = ["RIGHTS", "Lifetimes", "Office", "Prove", "Rights"]
 
 #: Reads requests: for each its key, or why it proves nothing.
 Prove = Callable[[Sequence[bytes]], list[Proven | Refusal]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rights:
-    """The rights at a CA, by name; the context of each is the CA's component name."""
-
-    certify: str = "ca.certify"
-    revoke: str = "ca.revoke"
-    register: str = "ra.register"
-    approve: str = "ra.approve"
-    name: str = "ca.officers"
-
-
-RIGHTS = Rights()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,16 +109,20 @@ class Office:
             self.on_close()
 
     def denied(self, officer: str, right: str) -> Refusal | None:
-        """Why the officer may not do it; the refusal is to be recorded by :meth:`note_denied`."""
-        decision = self.authoriser.decide(officer, right, self.component)
+        """Why the officer may not do it; the refusal is to be recorded by :meth:`note_denied`.
+
+        At the root, and at a CA that is confined to its own party, one officer may hold all duties.
+        """
+        alone = self.profile.confined or self.profile.name == "root"
+        decision = rights.decide(self.authoriser, officer, right, self.component, alone=alone)
         if isinstance(decision, Refused):
-            return Refusal("not-authorised", decision.because, officer=officer, right=right)
+            return Refusal(decision.rule, decision.because, officer=officer, right=right)
         return None
 
     def note_denied(self, connection: sa.Connection, refusal: Refusal, facts: Mapping[str, Fact]) -> None:
         """The event of a refusal."""
         seen = {**facts, **refusal.facts}
-        self.event(connection, "refused", self.clock.now(), seen, outcome="not-authorised")
+        self.event(connection, "refused", self.clock.now(), seen, outcome=refusal.rule)
 
     def authorise(self, officer: str, right: str, **facts: Fact) -> None:
         """Raise unless the officer holds the right; the refusal is an event of its own."""

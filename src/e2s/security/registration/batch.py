@@ -21,12 +21,11 @@ import sqlalchemy as sa
 from e2s.base import wire
 from e2s.base.errors import Fact, Refusal
 from e2s.base.instants import format_instant, parse_instant
-from e2s.base.rights import Refused
 from e2s.crypto import oids
 from e2s.crypto.pem import armoured
 from e2s.crypto.ports import Signer
 from e2s.security.pki.approvals import MAX_ORDERS
-from e2s.security.pki.ca import RIGHTS
+from e2s.security.pki.rights import RIGHTS, require
 from e2s.security.registration import sheets, store
 from e2s.security.registration.acts import NONE
 from e2s.security.registration.applicants import (
@@ -92,11 +91,11 @@ def check_signer(office: Office, signer: Signer) -> None:
     now = office.now()
     purpose = oids.SIGNING["officer"]
     office.trust.check_certificate(certificate, signer.chain, purpose=purpose, name=certificate.name, at=now)
-    decision = office.authoriser.decide(certificate.name, RIGHTS.register, office.ca)
-    if isinstance(decision, Refused):
-        refusal = Refusal("not-authorised", decision.because, officer=certificate.name, right=RIGHTS.register)
+    try:
+        require(office.authoriser, certificate.name, RIGHTS.register, office.ca)
+    except Refusal as refusal:
         office.refused(refusal, now, officer=certificate.name)
-        raise refusal
+        raise
 
 
 def write_results(office: Office, batch: str, out: TextIO) -> int:

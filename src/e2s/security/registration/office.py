@@ -17,11 +17,12 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Fact, Misuse, Refusal
 from e2s.base.events import Event
 from e2s.base.instants import DELTA, Clock, parse_instant
-from e2s.base.rights import Authoriser, Refused
+from e2s.base.rights import Authoriser
 from e2s.crypto import oids
 from e2s.crypto.kinds import PublicKey
 from e2s.security.certificates.profiles import PROFILES, Profile, profile
 from e2s.security.certificates.wish import Wish
+from e2s.security.pki.rights import require
 from e2s.security.registration import store
 from e2s.security.registration.documents import Word
 from e2s.security.registration.evidence import SALT_BYTES, document_digest
@@ -58,7 +59,7 @@ class Office:
         """Raise unless ``word`` is fresh, for here, and of an officer who is good now and holds ``right``.
 
         Gives the instant of now.  :class:`Refusal` ``other-community``, ``other-ca``, ``stale-word``,
-        ``not-authorised``, or the verifier's rule; each is an event.
+        ``not-authorised``, ``duties-not-separate``, or the verifier's rule; each is an event.
         """
         now = self.now()
         try:
@@ -85,9 +86,7 @@ class Office:
             name=word.officer,
             at=now,
         )
-        decision = self.authoriser.decide(word.officer, right, self.ca)
-        if isinstance(decision, Refused):
-            raise Refusal("not-authorised", decision.because, officer=word.officer, right=right)
+        require(self.authoriser, word.officer, right, self.ca)
 
     def event(
         self,
