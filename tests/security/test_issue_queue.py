@@ -201,3 +201,23 @@ def test_authority_with_a_prover(world, prover):
     results = world.authority.issue_all(orders)
     assert [place for place, one in enumerate(results) if isinstance(one, Refusal)] == [3]
     assert results[7].name == orders[7].names[0]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_forged_request_among_many_gets_nothing(world, prover, dies):
+    world.start(prove=prover)
+    world.authority.issue_all([order(number) for number in range(LEAST)])
+    orders = [order(number) for number in range(20)]
+    whole, forged = orders[5].key, bytearray(orders[5].key)
+    forged[-1] ^= 1
+    orders[5] = order(5, key=bytes(forged), profile="manager")
+    if dies:
+        os.kill(prover.pid, signal.SIGKILL)
+    results = world.authority.issue_all(orders)
+    assert [(place, one.rule) for place, one in enumerate(results) if isinstance(one, Refusal)] == [
+        (5, "no-possession")
+    ]
+    assert not world.lists()[None, False].revoked
+    # the key is its holder's as before
+    (made,) = world.authority.issue_all([order(5, key=whole)])
+    assert made.name == orders[5].names[0]

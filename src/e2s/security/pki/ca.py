@@ -115,7 +115,12 @@ class Authority(Office):
 
     def issue_ders(self, orders: Sequence[Order]) -> list[bytes | E2SError]:
         """The same, each certificate as its DER."""
-        return issuing.issue_wanted(self, preparing.prepare(self, orders))
+        wanted, proofs = preparing.prepare(self, orders)
+        try:
+            return issuing.issue_wanted(self, wanted)
+        finally:
+            if proofs is not None:
+                proofs.finish()
 
     def issue_wish(self, wish: Wish, *, officer: str, case: str = "") -> Certificate:
         """Certify what the officer wishes, beyond what this CA issues to everybody: cross-certificates, say.

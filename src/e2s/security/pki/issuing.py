@@ -174,13 +174,21 @@ def _intended(office: Office, one: Wanted, at: datetime) -> _Intended:
 
 def _signed(office: Office, signer: Signer, group: _Group) -> dict[int, bytes | E2SError]:
     """The certificates by serial; what the linter or the key's holder refuses is refused for itself alone."""
-    intended, at = group.intended, group.at
-    wishes = [(one.wanted.wish, one.serial) for one in intended]
+    at = group.at
+    signed: dict[int, bytes | E2SError] = {}
+    wishes = []
+    for one in group.intended:
+        unproven = one.wanted.unproven()
+        if unproven is None:
+            wishes.append((one.wanted.wish, one.serial))
+        else:
+            signed[one.serial] = unproven
     try:
         made: Sequence[bytes | E2SError] = certify_all(wishes, signer, at=at, places=office.places)
     except E2SError:
         made = [_signed_alone(office, signer, wish, serial, at) for wish, serial in wishes]
-    return {one.serial: der for one, der in zip(intended, made, strict=True)}
+    signed.update(zip((serial for _wish, serial in wishes), made, strict=True))
+    return signed
 
 
 def _signed_alone(office: Office, signer: Signer, wish: Wish, serial: int, at: datetime) -> bytes | E2SError:

@@ -1,4 +1,4 @@
-"""To prove possession costs more than to issue: of a group of requests, a second process verifies its share.
+"""To prove possession costs more than to issue: a second process verifies requests while this one goes on.
 
 It gets nothing but requests, and says of each whether its signature is good.  Without it, or when it dies,
 all is verified here.
@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from e2s.base.errors import Refusal
@@ -43,20 +43,43 @@ class Prover:
 
     def __call__(self, requests: Sequence[bytes]) -> list[Proven | Refusal]:
         """For each request its key, or why it proves nothing."""
-        if len(requests) < LEAST or not self._lock.acquire(blocking=False):
+        half = int(len(requests) * self._here)
+        asked = self.begin(requests[half:]) if len(requests) >= LEAST else None
+        if asked is None:
             return prove_here(requests)
+        mine = prove_here(requests[:half])
+        return mine + [
+            read_here(one) if refusal is None else refusal
+            for one, refusal in zip(requests[half:], asked(), strict=True)
+        ]
+
+    def begin(self, requests: Sequence[bytes]) -> Callable[[], list[Refusal | None]] | None:
+        """Let the process beside verify all of them; what is given back takes its answer, and must be called.
+
+        That is why each proves nothing, or None.  None instead where the process has other work.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
         try:
-            half = int(len(requests) * self._here)
-            try:
-                self._ask(requests[half:])
-                mine = prove_here(requests[:half])
-                rules = self._answer(len(requests) - half)
-            except (OSError, EOFError):
-                self._end()
-                return prove_here(requests)
-            return mine + [_said(one, rule) for one, rule in zip(requests[half:], rules, strict=True)]
+            self._ask(requests)
+        except BaseException as error:
+            self._end()
+            self._lock.release()
+            if isinstance(error, OSError):
+                return None
+            raise
+        return lambda: self._finish(requests)
+
+    def _finish(self, requests: Sequence[bytes]) -> list[Refusal | None]:
+        """What the other process says; where it died, all of it is verified here."""
+        try:
+            rules = self._answer(len(requests))
+        except (OSError, EOFError):
+            self._end()
+            rules = [b"unsaid"] * len(requests)
         finally:
             self._lock.release()
+        return [None if rule == _GOOD else _refused(one) for one, rule in zip(requests, rules, strict=True)]
 
     @property
     def pid(self) -> int:
@@ -102,14 +125,18 @@ class Prover:
             process.wait()
 
 
-def _said(request: bytes, rule: bytes) -> Proven | Refusal:
-    """What the other process says of a request; one that it refuses is asked for its rule here."""
-    if rule != _GOOD:
-        return prove_here((request,))[0]
+def read_here(request: bytes) -> Proven | Refusal:
+    """The key of a request whose signature is verified elsewhere, or why it cannot be read."""
     try:
         return read_proven(request)
     except Refusal as refusal:
         return refusal
+
+
+def _refused(request: bytes) -> Refusal | None:
+    """Why a request that the other process does not find good proves nothing."""
+    proven = prove_here((request,))[0]
+    return proven if isinstance(proven, Refusal) else None
 
 
 def _send(held: socket.socket, parts: Sequence[bytes]) -> None:
