@@ -188,3 +188,14 @@ HMAC_SHA1: Final = "1.2.840.113549.2.7"
 HMAC_SHA256: Final = "1.2.840.113549.2.9"
 HMAC_SHA384: Final = "1.2.840.113549.2.10"
 HMAC_SHA512: Final = "1.2.840.113549.2.11"
+
+# Messages protected by a password (RFC 4211, 4.4; RFC 9045; RFC 8018, A.5)
+PASSWORD_MAC: Final = "1.2.840.113533.7.66.13"
+PBMAC1: Final = "1.2.840.113549.1.5.14"
+HMAC_SHA1_OLD: Final = "1.3.6.1.5.5.8.1.2"
+
+# Certificate management (RFC 9810, F; RFC 4211, 6 and 7; RFC 9810, 4.5)
+CMP_INFORMATION: Final = "1.3.6.1.5.5.7.4"
+CRMF_CONTROLS: Final = "1.3.6.1.5.5.7.5.1"
+EKU_CMC_RA: Final = "1.3.6.1.5.5.7.3.28"
+REASON_CODE: Final = "2.5.29.21"
