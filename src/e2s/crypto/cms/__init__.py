@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e2s.crypto.cms.bundled import Bundle, bundle, unbundled
 from e2s.crypto.cms.capabilities import (
     Capabilities,
     capabilities_attribute,
@@ -29,10 +30,12 @@ from e2s.crypto.cms.signing import sign
 __all__ = [
     "EXACT",
     "FOREIGN",
+    "Bundle",
     "Capabilities",
     "Limits",
     "ReceiptRequest",
     "Signed",
+    "bundle",
     "capabilities_attribute",
     "capabilities_of",
     "certified_capabilities",
@@ -56,4 +59,5 @@ __all__ = [
     "sign",
     "sign_parallel",
     "signature_for",
+    "unbundled",
 ]
