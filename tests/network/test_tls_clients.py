@@ -21,6 +21,7 @@ from tests.network.authority import Authority
 
 
 def who(request: Request) -> Response:
+    assert request.secure
     return Response(200, request.peer)
 
 
@@ -88,6 +89,13 @@ def test_who_was_not_told_whom_to_admit_asks_for_nothing(ours, tmp_path):
     _anna, files = client(ours, tmp_path, "anna")
     with Served(who, tls=ours.tls_files(tmp_path / "plain")) as plain:
         assert asked(plain, ours, files) == [b""] * 2
+
+
+def test_a_request_says_whether_it_came_by_tls():
+    exchange = HttpExchange()
+    with Served(lambda request: Response(200, b"%d" % request.secure)) as plain:
+        assert exchange.send(plain.origin, Request("GET", "/")).body == b"0"
+    exchange.close()
 
 
 def test_files_that_are_none_are_misuse(ours, tmp_path):

@@ -21,7 +21,7 @@ class Request:
 
     ``client`` is the address that it came from, as the carrier saw it; empty where none did.  ``peer`` is
     the certificate, DER, whose key the client used in TLS; empty without one.  Who issued it, and whether it
-    is still good, is the handler's to judge.
+    is still good, is the handler's to judge.  ``secure`` is whether it came by TLS.
     """
 
     method: str
@@ -30,6 +30,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     client: str = ""
     peer: bytes = field(default=b"", repr=False)
+    secure: bool = False
 
 
 @dataclass(frozen=True)

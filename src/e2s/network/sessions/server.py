@@ -136,7 +136,8 @@ def _request(scope: Message, body: bytes) -> Request:
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     client = scope.get("client")
     peer = scope.get("state", _NONE).get(_PEER, b"")
-    return Request(scope["method"], path, body, headers, client[0] if client else "", peer)
+    address, secure = client[0] if client else "", scope.get("scheme") == "https"
+    return Request(scope["method"], path, body, headers, address, peer, secure)
 
 
 async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> None:
