@@ -4,6 +4,8 @@ A block's lines that begin with ``$ `` are commands (``> `` continues one), the 
 ``...`` stands for any lines, ``...`` within a line for any text; ``# status N`` behind a command is its exit
 status.  The blocks of a file run in turn in one empty folder; a file that says ``continues FILE`` in a comment
 goes on where that one ended, so that one demonstration serves many pages.
+
+``e2s`` runs in forks of a process that has imported it (:mod:`tests.docs.forked`), but for one page.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from e2s.community.example import free_ports
+from tests.docs.forked import program
 
 HERE = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -85,8 +88,18 @@ def walk(name: str) -> list[str]:
     return [name, *(after for later in FILES if before(later) == name for after in walk(later))]
 
 
-def run(name: str, folder: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+#: The page that is run by the program as it is installed.
+AS_INSTALLED = "community.md"
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    with program(tmp_path_factory.mktemp("e2s")) as folder:
+        yield folder
+
+
+def run(name: str, folder: Path, programs: list[Path]) -> None:
+    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
     environment = {"PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8", "COLUMNS": "100", "TERM": "dumb"}
     for step in steps(with_free_ports(FILES[name].read_text())):
         done = subprocess.run(
@@ -116,9 +129,10 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not before(name)])
-def test_the_transcripts_of(name, folder):
+def test_the_transcripts_of(name, folder, forks):
+    installed = Path(sys.executable).parent
     for each in walk(name):
-        run(each, folder)
+        run(each, folder, [installed] if each == AS_INSTALLED else [forks, installed])
 
 
 def test_every_continued_file_exists():
