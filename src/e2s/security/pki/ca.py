@@ -7,68 +7,35 @@ it exists anywhere, it is good for nothing.  The root works the same way, in its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
 from cryptography import x509
 
-from e2s.base.database import Database
 from e2s.base.errors import E2SError, Misuse
-from e2s.base.instants import Clock
-from e2s.base.rights import Authoriser
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
-from e2s.crypto.ports import Signer
 from e2s.security.certificates.certify import Wish
-from e2s.security.certificates.places import NOWHERE, Places
-from e2s.security.certificates.possession import prove_here
-from e2s.security.certificates.profiles import NO_LIMITS, PROFILES, Limits, Profile
-from e2s.security.pki import issuing, preparing, store, withdrawing
+from e2s.security.certificates.profiles import NO_LIMITS, Limits
+from e2s.security.pki import issuing, preparing, reading, withdrawing
 from e2s.security.pki.feed import Change, Kind, Listed
 from e2s.security.pki.listing import Lists
-from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Prove, Rights
+from e2s.security.pki.office import RIGHTS, Lifetimes, Office, Rights
 from e2s.security.pki.orders import Order
 
 __all__ = ["MOST_CHANGES", "RIGHTS", "Authority", "Lifetimes", "Rights"]
 
 #: Changes that are told at once.
-MOST_CHANGES = 1000
+MOST_CHANGES = reading.MOST_CHANGES
 
 
 class Authority(Office):
     """One CA: a key behind a signer, a register, and the rights of its officers."""
 
-    def __init__(  # noqa: PLR0913 - as Office
-        self,
-        signer: Signer,
-        database: Database,
-        *,
-        kind: str,
-        component: str,
-        clock: Clock,
-        random: Callable[[int], bytes],
-        authoriser: Authoriser,
-        places: Places = NOWHERE,
-        lifetimes: Lifetimes | None = None,
-        prove: Prove = prove_here,
-        profiles: Mapping[str, Profile] = PROFILES,
-    ) -> None:
-        """As :class:`Office`; what the last process could not finish is voided."""
-        super().__init__(
-            signer,
-            database,
-            kind=kind,
-            component=component,
-            clock=clock,
-            random=random,
-            authoriser=authoriser,
-            places=places,
-            lifetimes=lifetimes,
-            prove=prove,
-            profiles=profiles,
-        )
+    def opened(self) -> None:
+        """Void what the last process could not finish."""
         with self.database.transaction() as connection:
             issuing.void(self, connection)
         self._lists = Lists(self)
@@ -173,17 +140,7 @@ class Authority(Office):
     def changes(self, after: int, most: int = MOST_CHANGES) -> list[Change]:
         """What was issued, revoked, held and released behind change ``after`` (0: from the first on)."""
         with self.database.reading() as connection:
-            rows = store.changes(connection, after, min(most, MOST_CHANGES))
-        return [
-            Change(
-                number=row.number,
-                serial=int.from_bytes(row.serial, "big"),
-                entry=None if row.kind == Kind.RELEASED.value else row.entry,
-                kind=Kind(row.kind),
-                der=row.der if row.kind == Kind.ISSUED.value else b"",
-            )
-            for row in rows
-        ]
+            return reading.changes(connection, after, most)
 
     def _whole(self) -> None:
         if self.places.shards != 1:

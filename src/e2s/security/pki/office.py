@@ -89,6 +89,10 @@ class Office:
         self.on_close: Callable[[], None] | None = None
         #: Intents whose certificates could not be recorded; the next act voids them.
         self.abandoned: list[bytes] = []
+        self.opened()
+
+    def opened(self) -> None:
+        """What is done once, before the first act."""
 
     @property
     def signer(self) -> Signer:
