@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import der, oids
 from e2s.crypto.kinds import PrivateKey, PublicKey, kind_of
-from e2s.crypto.suites.digests import BY_IDENTIFIER, DIGESTS
+from e2s.crypto.suites.digests import BY_IDENTIFIER, DIGESTS, Digest
 from e2s.crypto.suites.identifiers import NULL, algorithm
 from e2s.crypto.suites.minima import MAX_RSA_BITS, MIN_RSA_BITS
 from e2s.crypto.suites.orders import is_nobodys
@@ -173,6 +173,14 @@ _PKCS1_BY_DIGEST: Final = {
     for name, oid in (("sha256", oids.RSA_SHA256), ("sha384", oids.RSA_SHA384), ("sha512", oids.RSA_SHA512))
     for identifier in DIGESTS[name].identifiers
 }
+
+
+def digest_under(signature_algorithm: bytes) -> Digest | None:
+    """The digest of what is signed by this scheme, its own where it brings one; None where none is fixed."""
+    scheme = scheme_of(signature_algorithm)
+    if scheme is None:
+        return None
+    return scheme.digest or DIGESTS.get(_ONLY.get(scheme.kind, ""))
 
 
 def _agree(digest_algorithm: bytes, scheme: Scheme) -> bool:

@@ -1,0 +1,314 @@
+"""The acts behind the door: ask the desk, let wait, confirm in time, or revoke (RFC 9483, 4.1).
+
+A request is noted before the desk is asked and its answer after, so that a certificate of which nobody knows
+whether it arrived is revoked when its time is over, whatever was killed meanwhile.  Where the client confirms
+implicitly nothing is to be watched, and the answer alone is noted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from e2s.base.database import Database
+from e2s.base.errors import Refusal
+from e2s.base.events import Event
+from e2s.base.instants import DELTA
+from e2s.base.together import Together
+from e2s.crypto.certificates import Certificate
+from e2s.security.cmp import store
+from e2s.security.cmp.states import NEW, follow
+from e2s.security.enrolment.asking import Asked, Desk, Holder, Invited, Issued, Pending, Shown
+
+DOOR: Final = "cmp"
+#: A message older or newer than this is none of now.
+TOLERANCE: Final = 2 * DELTA
+#: How long a certificate waits to be confirmed, and an answer for who asks for it again.
+CONFIRMING: Final = timedelta(minutes=10)
+_KEPT: Final = 4 * TOLERANCE
+_WAITING: Final = timedelta(days=60)
+_AT_ONCE: Final = 100
+_REASON: Final = "cessationOfOperation"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Came:
+    """One message of a transaction, proven: its name, its digest, who wrote it, and the nonce it answers."""
+
+    transaction: bytes
+    digest: bytes
+    shown: Shown
+    answered: bytes
+    at: datetime
+
+    @property
+    def who(self) -> tuple[str, bytes]:
+        """What distinguishes the writer."""
+        if isinstance(self.shown, Invited):
+            return "invited", self.shown.reference.encode()
+        if isinstance(self.shown, Holder):
+            return "holder", self.shown.certificate.der
+        raise Refusal("cmp-sender", "this door is asked by invitation or under a certificate")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Answer:
+    """The octets that leave, the nonce in them, and the certificate in them, DER."""
+
+    octets: bytes
+    nonce: bytes
+    certificate: bytes = b""
+
+
+#: Makes the answer of what the desk said; called outside of transactions.
+Say = Callable[[Issued | Pending | Refusal], Answer]
+
+
+class Transactions:
+    """The transactions of one door."""
+
+    def __init__(self, desk: Desk, database: Database, *, component: str) -> None:
+        """``database`` has the store's tables."""
+        self._desk = desk
+        self._database = database
+        self._together = Together(database)
+        self._component = component
+        self._ticking = threading.Lock()
+
+    def known(self, came: Came) -> sa.Row[Any] | None:
+        """The transaction, where it is under way and its writer the same; raises ``cmp-transaction``."""
+        with self._database.glance() as connection:
+            row = store.transaction(connection, came.transaction)
+        if row is not None and (row.shown, row.who) != came.who:
+            raise Refusal("cmp-transaction", "a transaction of this name is another's")
+        return row
+
+    def ask(self, came: Came, asked: Asked, say: Say, *, kind: int, implicit: bool, wished: bytes) -> bytes:
+        """Ask the desk, once for each transaction; what becomes of it."""
+        row = self.known(came)
+        if row is not None:
+            if row.answer and row.asked == row.digest == came.digest:
+                return bytes(row.answer)
+            if row.asked != came.digest:
+                follow("done", "ask")
+            follow(row.state, "ask")
+        shown, who = came.who
+        values: dict[str, object] = {
+            "id": came.transaction,
+            "state": follow(NEW, "ask"),
+            "kind": kind,
+            "shown": shown,
+            "who": who,
+            "asked": came.digest,
+            "digest": came.digest,
+            "wished": wished,
+            "implicit": int(implicit),
+            "until": _until(came.at + CONFIRMING),
+        }
+        if row is None and not implicit:
+            self._together.write(lambda connection: _note(connection, values))
+        try:
+            found: Issued | Pending | Refusal = self._desk.ask(
+                replace(asked, transaction=desk_name(came.transaction, came.digest))
+            )
+        except Refusal as refusal:
+            found = refusal
+        return self._conclude(came, values, found, say(found), implicit=implicit)
+
+    def poll(self, came: Came, say: Callable[[sa.Row[Any]], Say]) -> bytes:
+        """What became of a request that waited."""
+        row = self._following(came, "poll")
+        if isinstance(row, bytes):
+            return row
+        try:
+            found: Issued | Pending | Refusal = self._desk.poll(
+                DOOR, desk_name(row.id, row.asked), came.shown
+            )
+        except Refusal as refusal:
+            found = refusal
+        return self._conclude(came, row._asdict(), found, say(row)(found), implicit=bool(row.implicit))
+
+    def _following(self, came: Came, event: str) -> sa.Row[Any] | bytes:
+        """The transaction that the message goes on with, or what a repeat of its last message was answered."""
+        row = self.known(came)
+        if row is None:
+            follow(NEW, event)
+            raise Refusal("cmp-step", "no such transaction is under way")
+        if row.answer and row.digest == came.digest:
+            return bytes(row.answer)
+        follow(row.state, event)
+        if row.nonce != came.answered:
+            raise Refusal("cmp-nonce", "the message answers another one than the last of this transaction")
+        return row
+
+    def _conclude(
+        self,
+        came: Came,
+        values: Mapping[str, Any],
+        found: Issued | Pending | Refusal,
+        answer: Answer,
+        *,
+        implicit: bool,
+    ) -> bytes:
+        """Note what the desk said with the answer; whoever noted one first is repeated."""
+        if isinstance(found, Pending):
+            event, until = "wait", came.at + _WAITING
+        elif isinstance(found, Issued) and not implicit:
+            event, until = "issue", came.at + CONFIRMING
+        else:
+            event, until = "finish", came.at + _KEPT
+
+        def act(connection: sa.Connection) -> bytes:
+            row = store.transaction(connection, values["id"])
+            if row is None and isinstance(found, Refusal):
+                return answer.octets  # nothing came of it: a better request may follow
+            if row is not None and row.answer and row.digest == came.digest:
+                return bytes(row.answer)
+            if row is None:
+                store.add(connection, values)
+            state = values["state"] if row is None else row.state
+            store.change(
+                connection,
+                values["id"],
+                state=follow(state, event),
+                digest=came.digest,
+                answer=answer.octets,
+                nonce=answer.nonce,
+                certificate=answer.certificate,
+                until=_until(until),
+            )
+            return answer.octets
+
+        return self._together.write(act)
+
+    def confirm(
+        self, came: Came, taken: Callable[[bytes], bool], say: Callable[[sa.Row[Any]], Answer]
+    ) -> bytes:
+        """The holder takes the certificate, or does not: then it is revoked.
+
+        ``taken`` is given the certificate, DER; it raises for a confirmation of another one.
+        """
+        row = self._following(came, "confirm")
+        if isinstance(row, bytes):
+            return row
+        if _until(came.at) > row.until:
+            follow("lapsed", "confirm")
+        takes = taken(bytes(row.certificate))
+        answer = say(row)
+
+        def act(connection: sa.Connection) -> bytes:
+            now = store.transaction(connection, row.id)
+            state = follow(now.state if now else NEW, "confirm" if takes else "lapse")
+            store.change(
+                connection,
+                row.id,
+                state=state,
+                digest=came.digest,
+                answer=answer.octets,
+                nonce=answer.nonce,
+                until=_until(came.at + _KEPT) if takes else _until(came.at),
+            )
+            if takes:
+                self._event(connection, "certificate.confirmed", came.at, bytes(row.certificate))
+            return answer.octets
+
+        octets = self._together.write(act)
+        if not takes:
+            self.tick(came.at)
+        return octets
+
+    def tick(self, now: datetime) -> None:
+        """Revoke what was not confirmed in time, and forget what is over."""
+        if not self._ticking.acquire(blocking=False):
+            return
+        try:
+            with self._database.reading() as connection:
+                begun = store.due(connection, "asked", now, _AT_ONCE)
+                unconfirmed = store.due(connection, "issued", now, _AT_ONCE)
+            for row in begun:
+                self._settle(row, now)
+            for row in unconfirmed:
+                self._lapse(row, now)
+            with self._database.reading() as connection:
+                lapsing = store.due(connection, "lapsing", now, _AT_ONCE)
+            for row in lapsing:
+                self._revoke(row, now)
+            with self._database.reading() as connection:
+                over = any(store.due(connection, state, now, 1) for state in ("done", "lapsed"))
+            if over:
+                self._together.write(lambda connection: store.forget(connection, now, _AT_ONCE))
+        finally:
+            self._ticking.release()
+
+    def _settle(self, row: sa.Row[Any], now: datetime) -> None:
+        """The desk was asked, and nobody came for the answer."""
+        try:
+            found = self._desk.poll(DOOR, desk_name(row.id, row.asked), _shown(row))
+        except Refusal:
+            self._change(row, "finish", until=_until(now + _KEPT))
+            return
+        if isinstance(found, Pending):
+            self._change(row, "wait", until=_until(now + _WAITING))
+        else:
+            self._change(row, "lapse", certificate=found.certificate, until=_until(now))
+
+    def _lapse(self, row: sa.Row[Any], now: datetime) -> None:
+        self._change(row, "lapse", until=_until(now))
+
+    def _revoke(self, row: sa.Row[Any], now: datetime) -> None:
+        """Revoked first, then noted: to revoke again changes nothing."""
+        certificate = Certificate.read(bytes(row.certificate))
+        self._desk.withdraw(certificate.serial, _REASON, _shown(row), door=DOOR)
+
+        def act(connection: sa.Connection) -> None:
+            _step(connection, row.id, "revoke", until=_until(now + _KEPT))
+            self._event(connection, "certificate.unconfirmed", now, certificate.der)
+
+        self._together.write(act)
+
+    def _change(self, row: sa.Row[Any], event: str, **values: object) -> None:
+        """One step, unless another was taken meanwhile."""
+        self._together.write(lambda connection: _step(connection, row.id, event, state=row.state, **values))
+
+    def _event(self, connection: sa.Connection, kind: str, at: datetime, certificate: bytes) -> None:
+        facts = {"serial": f"{Certificate.read(certificate).serial:x}", "door": DOOR}
+        store.OUTBOX.sink(connection).append(Event(kind=kind, at=at, component=self._component, facts=facts))
+
+
+def desk_name(transaction: bytes, digest: bytes) -> bytes:
+    """What a transaction is called at the desk: another request of the same name is another there."""
+    return sha256(transaction + digest).digest()
+
+
+def _shown(row: sa.Row[Any]) -> Shown:
+    """Who asked."""
+    if row.shown == "invited":
+        return Invited(reference=bytes(row.who).decode())
+    return Holder(certificate=Certificate.read(bytes(row.who)))
+
+
+def _note(connection: sa.Connection, values: Mapping[str, object]) -> None:
+    """Note a request that is about to be asked, unless the same one was just now."""
+    row = store.transaction(connection, bytes(values["id"]))  # type: ignore[call-overload]  # octets
+    if row is None:
+        store.add(connection, values)
+    elif row.asked != values["asked"] or (row.shown, row.who) != (values["shown"], values["who"]):
+        follow("done", "ask")
+
+
+def _step(
+    connection: sa.Connection, ident: bytes, event: str, *, state: str | None = None, **values: object
+) -> None:
+    row = store.transaction(connection, ident)
+    if row is not None and state in {None, row.state}:
+        store.change(connection, ident, state=follow(row.state, event), **values)
+
+
+def _until(at: datetime) -> int:
+    return int(at.timestamp())
