@@ -47,7 +47,8 @@ class Asked:
 
     ``transaction`` names it there: a repeat is answered as the first was.  ``request`` is PKCS #10, DER, or a
     key whose possession the door's protocol proved.  ``profile`` and ``names`` are wishes: within what was
-    shown, or refused; empty takes what it gives.
+    shown, or refused; empty takes what it gives.  ``protection`` is how the key is kept, by the policy's
+    names: as its holder says, or ``attested``.
     """
 
     door: str
@@ -57,6 +58,7 @@ class Asked:
     profile: str = ""
     names: tuple[str, ...] = ()
     not_after: datetime | None = None
+    protection: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +105,15 @@ class Desk(Protocol):
     def secret(self, reference: str) -> bytes:
         """An invitation's secret, for doors that compute with it; raises ``no-such-invitation``..."""
 
-    def show(self, reference: str, secret: bytes) -> Invited:
-        """Compare a secret that was sent, in constant time; wrong ones are counted and soon refused."""
+    def show(self, reference: str, secret: bytes, *, client: str = "") -> Invited:
+        """Compare a secret that was sent, in constant time; wrong ones are counted and soon refused.
+
+        ``client`` is the address that it came from.  Raises ``bad-code``, ``wrong-code`` or
+        ``too-many-tries``.
+        """
+
+    def wrong(self, reference: str, *, client: str = "") -> None:
+        """Count what was computed with a wrong secret; raises ``wrong-code`` or ``too-many-tries``."""
 
     def offer(self, shown: Shown, profile: str = "") -> Offer:
         """What may be asked for."""
@@ -117,3 +126,6 @@ class Desk(Protocol):
 
     def withdraw(self, serial: int, reason: str, shown: Shown, *, door: str) -> None:
         """Revoke a certificate of who asks (RFC 5280, 5.3.1 names the reasons)."""
+
+    def revoked(self, serial: int) -> bool:
+        """Whether a certificate of this serial is revoked or held, or there is none."""

@@ -1,0 +1,81 @@
+"""The doors of enrolment side by side: each is a room of its own, and all ask one desk.
+
+A door is imported when it is first made; who needs no ACME pays for none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Final, cast
+
+from e2s.base.errors import Misuse
+from e2s.base.http import Handler, Request, Response
+from e2s.security.enrolment.asking import Desk
+from e2s.security.enrolment.setting import Closing, DoorSetting, Factory, Ticking
+
+#: Of each door: where it is made, and at which paths it is.
+DOORS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "enrol": ("e2s.security.enrolment.service", ("/enrol",)),
+        "acme": ("e2s.security.acme.service", ("/acme",)),
+        "est": ("e2s.security.est.service", ("/.well-known/est",)),
+        "cmp": ("e2s.security.cmp.service", ("/.well-known/cmp", "/cmp")),
+        "scep": ("e2s.security.scep.service", ("/scep",)),
+        "pse": ("e2s.security.environments.service", ("/pse",)),
+    }
+)
+_FACTORY: Final = "door"
+
+
+def door_of(name: str, desk: Desk, setting: DoorSetting) -> Handler:
+    """The door of this name; raises :class:`Misuse` ``no-such-door``."""
+    if name not in DOORS:
+        known = " ".join(DOORS)
+        raise Misuse("no-such-door", f"the doors of enrolment are {known}", door=name[:40])
+    factory = cast(Factory, getattr(import_module(DOORS[name][0]), _FACTORY))
+    return factory(desk, setting)
+
+
+def _there(name: str) -> bool:
+    return find_spec(DOORS[name][0]) is not None
+
+
+class Doors:
+    """Several doors as one handler, by the beginning of the path."""
+
+    def __init__(self, desk: Desk, setting: DoorSetting, names: Sequence[str] | None = None) -> None:
+        """The doors called ``names``, or all that there are."""
+        chosen = tuple(name for name in DOORS if _there(name)) if names is None else tuple(names)
+        self.doors = {name: door_of(name, desk, setting) for name in chosen}
+        self._paths = tuple((path, self.doors[name]) for name in chosen for path in DOORS[name][1])
+
+    def __call__(self, request: Request) -> Response:
+        """The answer of the door that the path leads to; 404 where it leads to none."""
+        path = request.path.partition("?")[0]
+        for prefix, door in self._paths:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return door(request)
+        return Response(404, b"", {"e2s-rule": "no-such-door"})
+
+    def leads(self, path: str) -> bool:
+        """Whether the path leads to a door."""
+        plain = path.partition("?")[0]
+        return any(plain == prefix or plain.startswith(f"{prefix}/") for prefix, _ in self._paths)
+
+    def tick(self, now: datetime) -> None:
+        """What each door has to do in time."""
+        made: Iterable[object] = self.doors.values()
+        for door in made:
+            if isinstance(door, Ticking):
+                door.tick(now)
+
+    def close(self) -> None:
+        """Give back what the doors hold."""
+        made: Iterable[object] = self.doors.values()
+        for door in made:
+            if isinstance(door, Closing):
+                door.close()
