@@ -42,10 +42,13 @@ COMPONENT = "authority-enrolment"
 NAME = "urn:e2s:market:authority:enrolment"
 OLGA, OSKAR, OTTO = (f"urn:e2s:market:authority:{name}" for name in ("olga", "oskar", "otto"))
 ANNA = "urn:e2s:market:alpha:anna"
+#: Certifies what is not enrolled: officers, and doors.
+OPERATOR = "urn:e2s:market:authority:operator"
 RIGHTS_GIVEN = frozenset(
     {
         *((officer, right, CA) for officer in (OLGA, OSKAR) for right in (RIGHTS.register, RIGHTS.approve)),
-        *((NAME, right, CA) for right in (RIGHTS.register, RIGHTS.certify)),
+        (NAME, RIGHTS.register, CA),
+        (OPERATOR, RIGHTS.certify, CA),
     }
 )
 
@@ -140,7 +143,7 @@ class World:
         """The PSE of an officer."""
         if name not in self._officers:
             private = key()
-            made = self.authority.issue("officer", private.public_key(), (name,), officer=NAME)
+            made = self.authority.issue("officer", private.public_key(), (name,), officer=OPERATOR)
             self._officers[name] = KeySigner(made, (self.pki.operating,), private)
         return self._officers[name]
 
@@ -179,7 +182,7 @@ class World:
 
     # -------------------------------------------------------------- doors
     def certify(self, profile: str, names: tuple[str, ...], public: PublicKey) -> Issued:
-        made = self.authority.issue(profile, public, names, officer=NAME)
+        made = self.authority.issue(profile, public, names, officer=OPERATOR)
         return Issued(certificate=made.der, chain=(self.pki.operating.der,))
 
     def setting(self, **more) -> DoorSetting:
@@ -223,7 +226,7 @@ class World:
     def tls_files(self, *names: str) -> TlsFiles:
         """A server's certificate for these names and its key, as files."""
         private, hosts = key(), names or ("localhost", "127.0.0.1")
-        made = self.authority.issue("tls-server", private.public_key(), hosts, officer=NAME)
+        made = self.authority.issue("tls-server", private.public_key(), hosts, officer=OPERATOR)
         certificate, keys = self.folder / "tls.pem", self.folder / "tls.key"
         certificate.write_bytes(made.pem + self.pki.operating.pem)
         plain = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
