@@ -1,0 +1,197 @@
+"""What the directory is to hold of one CA, followed in a database of our own: changes in order, newest lists.
+
+Each change is noted in one transaction with the entries that it touches, which then wait in the outbox; so
+neither an outage of the CA nor one of the directory loses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from e2s.base.database import Database
+from e2s.base.errors import Refusal
+from e2s.base.instants import Clock
+from e2s.base.outbox import Outbox
+from e2s.crypto.certificates import Certificate
+from e2s.security.directory import store
+from e2s.security.directory.entries import Entry, Held, HeldList, Role
+from e2s.security.directory.tree import Tree
+from e2s.security.repository.following import Change, Feed
+from e2s.security.repository.published import Listed
+from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.followed import older
+
+#: How many changes are taken in one transaction.
+MOST_CHANGES: Final = 1000
+_MOST_ENDED: Final = 500
+#: What waits: entries of lists are sent before all others.
+LIST: Final = "list"
+ENTRY: Final = "entry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """For how long a certificate stays in the directory after its end; None for ever."""
+
+    keep_ended: timedelta | None = timedelta(0)
+
+
+#: What has ended goes at once: nothing is encrypted to it, and signatures carry their certificates.
+DEFAULT: Final = Policy()
+
+
+class Mirror:
+    """What is to stand of the CA ``authority``, and of those ``above`` it up to the root."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        authority: Certificate,
+        above: Sequence[Certificate],
+        *,
+        tree: Tree,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        policy: Policy = DEFAULT,
+    ) -> None:
+        """``database`` has :data:`store.TABLES`."""
+        self.authorities = tuple(dict.fromkeys((authority, *above)))
+        self.tree = tree
+        self.database = database
+        self._feed = feed
+        self._authority = authority
+        self._outbox = outbox
+        self._clock = clock
+        self._policy = policy
+
+    def found(self) -> None:
+        """Note the CAs themselves, once: no change tells of them."""
+        with self.database.transaction() as connection:
+            for one in self.authorities:
+                if store.setting(connection, one.id):
+                    continue
+                # Each by itself: two CAs above may have numbered alike
+                row = self._row(one, one.digest)
+                store.hold(connection, [row])
+                self._wait(connection, ENTRY, [str(row["key"])])
+                store.set_to(connection, one.id, "noted")
+
+    def take_lists(self) -> int:
+        """Take the CA's newer lists; how many.
+
+        Raises :class:`Refusal` ``bad-crl`` or ``old-crl``, :class:`Unreachable` where the CA does not answer.
+        """
+        with self.database.glance() as connection:
+            known = store.labels(connection, self._authority.digest)
+        lists = self._feed.lists(known)
+        for one in lists:
+            self.put_list(self._authority, one)
+        return len(lists)
+
+    def put_list(self, authority: Certificate, listed: Listed) -> bool:
+        """Take a list of ``authority``, where it is not the one held; raises ``bad-crl`` or ``old-crl``."""
+        found = CrlIndex.read(listed.der)
+        whose = found.names(authority) and found.signed_by(authority)
+        if not whose or (found.base is not None) is not listed.delta:
+            raise Refusal("bad-crl", "the list is not that of this CA", number=listed.number)
+        shard, delta = listed.shard, listed.delta
+        with self.database.transaction() as connection:
+            held = store.list_octets(connection, authority.digest, shard, delta=delta)
+            if held == listed.der:
+                return False
+            if held is not None and older(found, CrlIndex.read(held)):
+                raise Refusal(
+                    "old-crl", "an older list does not take a newer one's place", number=found.number
+                )
+            key = self.tree.of_part(authority, shard)
+            store.put_list(
+                connection, authority.digest, shard, key, delta=delta, number=listed.number, der=listed.der
+            )
+            self._wait(connection, LIST, [key])
+        return True
+
+    def take_changes(self) -> int:
+        """Take the next changes; how many, none when there are none yet."""
+        with self.database.glance() as connection:
+            after = store.followed(connection, self._authority.digest)
+        changes = self._feed.changes(after, MOST_CHANGES)
+        if changes:
+            with self.database.transaction() as connection:
+                self._apply(connection, changes)
+                store.follow(connection, self._authority.digest, changes[-1].number)
+        return len(changes)
+
+    def take_ended(self) -> int:
+        """Let go what has ended, some at a time; how many."""
+        keep = self._policy.keep_ended
+        if keep is None:
+            return 0
+        with self.database.transaction() as connection:
+            keys = store.end(connection, self._clock.now() - keep, _MOST_ENDED)
+            self._wait(connection, ENTRY, keys)
+        return len(keys)
+
+    def begin_again(self) -> None:
+        """Follow the CA from its first change on once more; what is held is noted over."""
+        with self.database.transaction() as connection:
+            store.follow(connection, self._authority.digest, 0)
+            for one in self.authorities:
+                store.set_to(connection, one.id, "")
+        self.found()
+
+    def want(self, keys: Iterable[str]) -> None:
+        """Let entries be sent, whether or not they changed."""
+        with self.database.transaction() as connection:
+            self._wait(connection, ENTRY, keys)
+
+    def entries(self, keys: Sequence[str]) -> dict[str, Entry | None]:
+        """The entries of those keys as they are to stand; None for one that is to be gone."""
+        certificates: dict[str, list[Held]] = {key: [] for key in keys}
+        lists: dict[str, list[HeldList]] = {key: [] for key in keys}
+        with self.database.reading() as connection:
+            for row in store.held(connection, keys):
+                certificates[row.key].append(Held(Role(row.role), Certificate.read(row.der)))
+            for row in store.lists(connection, keys):
+                lists[row.key].append(HeldList(bool(row.delta), bytes(row.der)))
+        return {key: self.tree.entry(key, certificates[key], lists[key]) for key in keys}
+
+    def _apply(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        ca = self._authority.digest
+        rows = []
+        for change in changes:
+            if change.der:
+                try:
+                    rows.append(self._row(Certificate.read(change.der), ca))
+                except Refusal as refusal:
+                    named = {f"serial {change.serial:x}": refusal.rule}
+                    store.settle(connection, (), named, self._clock.now())
+        store.hold(connection, rows)
+        touched = dict.fromkeys(str(row["key"]) for row in rows)
+        for change in changes:
+            if not change.der:
+                key = store.stand(connection, ca, change.serial, standing=change.entry is None)
+                touched |= {} if key is None else {key: None}
+        self._wait(connection, ENTRY, touched)
+
+    def _row(self, certificate: Certificate, ca: bytes) -> dict[str, object]:
+        place = self.tree.place(certificate)
+        return {
+            "key": place.key,
+            "role": place.role.value,
+            "ca": ca,
+            "serial": store.serial_octets(certificate.serial),
+            "standing": 1,
+            "not_after": store.seconds(certificate.not_after),
+            "der": certificate.der,
+        }
+
+    def _wait(self, connection: sa.Connection, topic: str, keys: Iterable[str]) -> None:
+        bodies = [key.encode() for key in dict.fromkeys(keys)]
+        if bodies:
+            self._outbox.put_all(connection, topic, bodies, self._clock.now())
