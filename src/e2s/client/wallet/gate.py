@@ -21,17 +21,6 @@ from e2s.security.keys.phrase import Phrase
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 1000
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-#: No script, no frame, nothing from anywhere else.
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'"
-)
-HTML = {
-    "content-type": "text/html; charset=utf-8",
-    "content-security-policy": POLICY,
-    # "no-referrer" would make a browser hide where our own forms come from
-    "referrer-policy": "same-origin",
-}
 
 
 @dataclass(frozen=True, kw_only=True)

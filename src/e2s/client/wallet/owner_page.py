@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from e2s.base.http import Request, Response
 from e2s.client.wallet.gate import Asked, Gate
-from e2s.client.wallet.templating import style
+from e2s.network.sessions.style import PATH, style
 
 Doors: TypeAlias = Mapping[tuple[str, str], Callable[[Asked], Response]]
 
@@ -28,7 +28,7 @@ class OwnerPage(ABC):
 
     def handle(self, request: Request) -> Response:
         """One request; ``/style.css`` is no secret."""
-        if request.method == "GET" and request.path == "/style.css":
+        if request.method == "GET" and request.path == PATH:
             return style()
         return self._gate.handle(request)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2s.base.http import Response
-from e2s.client.wallet.gate import HTML
+from e2s.network.sessions.style import HTML
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -101,8 +101,3 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
     text = _environment().get_template(name).render(values)
     return Response(status, text.encode(), HTML)
 
-
-def style() -> Response:
-    """The one style sheet."""
-    octets = (FOLDER / "style.css").read_bytes()
-    return Response(200, octets, {"content-type": "text/css; charset=utf-8"})
