@@ -1,0 +1,179 @@
+"""Administration lives in the registration authority's home, in a folder of its own.
+
+::
+
+    administration/settings.toml    where the CA's register is, how many officers change a policy
+    administration/book.db          what reports are made from; it is made again when it is lost
+    policy.toml, profiles.toml      the policies that are changed here, where they are no longer E2S's own
+    data.db                         policies' versions and proposals, beside the register
+"""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from e2s.base.database import Database
+from e2s.base.errors import Misuse
+from e2s.crypto.certificates import Certificate
+from e2s.security.administration import policies
+from e2s.security.administration.book import Book
+from e2s.security.administration.desk import Desk
+from e2s.security.administration.officers import read_officers, written
+from e2s.security.administration.subjects import Subject, by_name
+from e2s.security.administration.tables import TABLES
+from e2s.security.ceremonies.folder import REGISTER, read_chain
+from e2s.security.certificates.profiles import FILE as PROFILES_FILE
+from e2s.security.certificates.profiles import PROFILES, read_profiles
+from e2s.security.enrolment import policy as enrolment_policy
+from e2s.security.keys.durable import replace_file
+from e2s.security.registration.home import BOOK as REGISTRATION
+from e2s.security.registration.home import POLICY, Home
+from e2s.security.registration.policy import read_policy
+
+FOLDER: Final = "administration"
+SETTINGS: Final = "settings.toml"
+BOOK: Final = "book.db"
+#: How many officers change a policy, where the settings do not say.
+EYES: Final = 2
+_MAX_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``ca`` and ``enrolment`` are folders, None where there is none; ``eyes`` by policy."""
+
+    ca: Path | None = None
+    enrolment: Path | None = None
+    eyes: MappingProxyType[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def found(folder: Path, *, ca: Path | None, enrolment: Path | None = None, eyes: int = EYES) -> Settings:
+    """Set administration up in the registration authority's ``folder``; repeated, it changes the settings.
+
+    Raises :class:`Misuse` ``no-register`` where ``ca`` holds none.
+    """
+    if ca is not None and not (ca / REGISTER).is_file():
+        raise Misuse("no-register", "there is no CA's register here", folder=str(ca))
+    lines = [f"eyes = {eyes}\n"]
+    for name, path in (("ca", ca), ("enrolment", enrolment)):
+        if path is not None:
+            lines.append(f'{name} = "{_plain(path)}"\n')
+    replace_file(folder / FOLDER / SETTINGS, "".join(lines).encode(), 0o644)
+    return settings_in(folder)
+
+
+def settings_in(folder: Path) -> Settings:
+    """The settings of a registration authority's home; raises :class:`Misuse` ``bad-settings``."""
+    path = folder / FOLDER / SETTINGS
+    if not path.exists():
+        return Settings()
+    with path.open("rb") as file:
+        octets = file.read(_MAX_BYTES)
+    try:
+        data: dict[str, Any] = tomllib.loads(octets.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Misuse("bad-settings", "the settings are not TOML", file=str(path)) from error
+    eyes = data.pop("eyes", {})
+    table = dict.fromkeys(("registration", "profiles", "enrolment", "officers"), eyes)
+    if isinstance(eyes, dict):
+        table = eyes
+    good = all(isinstance(one, str) for one in data.values()) and set(data) <= {"ca", "enrolment"}
+    if not good or not all(number in {1, 2} for number in table.values()):
+        raise Misuse("bad-settings", "settings are ca, enrolment, and eyes of 1 or 2", file=str(path))
+    return Settings(
+        ca=Path(data["ca"]) if "ca" in data else None,
+        enrolment=Path(data["enrolment"]) if "enrolment" in data else None,
+        eyes=MappingProxyType(table),
+    )
+
+
+def open_desk(home: Home, folder: Path, root: Certificate, *, names: frozenset[str] = frozenset()) -> Desk:
+    """Administration of the registration authority that is open in ``folder``.
+
+    What was decided and not yet written is written.
+    """
+    settings = settings_in(folder)
+    closing = ExitStack()
+    database = Database.open(folder / REGISTRATION, TABLES)
+    closing.callback(database.close)
+    register = settings.ca / REGISTER if settings.ca is not None else None
+    book = Book(folder / FOLDER / BOOK, register, home.office.database)
+    closing.callback(book.close)
+    desk = Desk(
+        home=home,
+        database=database,
+        book=book,
+        folder=folder,
+        root=root,
+        subjects=by_name(_subjects(home, folder, root, settings)),
+        names=names,
+        closing=closing,
+    )
+    policies.apply(desk)
+    return desk
+
+
+def _subjects(home: Home, folder: Path, root: Certificate, settings: Settings) -> list[Subject]:
+    ca = home.office.ca
+
+    def eyes(name: str) -> int:
+        return settings.eyes.get(name, EYES)
+
+    shipped = files("e2s.security.registration").joinpath("policy.toml").read_bytes()
+    found_ones = [
+        Subject(
+            name="registration",
+            title="Registration: evidence and confidence",
+            file=POLICY,
+            folders=(folder,),
+            shipped=shipped,
+            read=read_policy,
+            eyes=eyes("registration"),
+        ),
+        Subject(
+            name="profiles",
+            title="Profiles of certificates, beside those of E2S",
+            file=PROFILES_FILE,
+            folders=(folder,) if settings.ca is None else (folder, settings.ca),
+            shipped=b"",
+            read=lambda octets: read_profiles(octets, PROFILES),
+            eyes=eyes("profiles"),
+        ),
+        Subject(
+            name=policies.OFFICERS,
+            title="Officers and their rights",
+            file="",
+            folders=(),
+            shipped=b"",
+            read=lambda octets: read_officers(octets, ca),
+            eyes=eyes(policies.OFFICERS),
+            standing=lambda: written(read_chain(folder, root).newest.rights, ca),
+        ),
+    ]
+    if settings.enrolment is not None:
+        shipped = files("e2s.security.enrolment").joinpath("policy.toml").read_bytes()
+        found_ones.append(
+            Subject(
+                name="enrolment",
+                title="Enrolment: who may ask for what, and how",
+                file=enrolment_policy.FILE,
+                folders=(settings.enrolment,),
+                shipped=shipped,
+                read=enrolment_policy.read_policy,
+                eyes=eyes("enrolment"),
+            )
+        )
+    return found_ones
+
+
+def _plain(path: Path) -> str:
+    text = str(path.absolute())
+    if not text.isprintable() or '"' in text or "\\" in text:
+        raise Misuse("bad-settings", "a folder's path is plain text", path=text[:200])
+    return text
