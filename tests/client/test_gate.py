@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2s.base.http import Request, Response
-from e2s.client.wallet.gate import Gate, redirect
 from e2s.client.wallet.page import WalletPage
 from e2s.client.wallet.templating import page
+from e2s.network.sessions.gate import Gate, redirect
 from tests.client.parties import PHRASE
 
 PORT = 8123

@@ -8,13 +8,13 @@ from typing import Any
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.http import Response
 from e2s.base.money import parse_amount
-from e2s.client.wallet.gate import Asked, redirect, told
 from e2s.client.wallet.home import Holder, ManagerHome
-from e2s.client.wallet.owner_page import Doors, OwnerPage
 from e2s.client.wallet.purchases import purchases_at
 from e2s.client.wallet.reconciling import Finding, Purchase, reconcile
 from e2s.client.wallet.templating import page
 from e2s.crypto.acts import Act
+from e2s.network.sessions.gate import Asked, redirect, told
+from e2s.network.sessions.owner_page import Doors, OwnerPage
 from e2s.security.keys.phrase import Phrase
 
 
@@ -114,7 +114,7 @@ class ManagerPage(OwnerPage):
 
 
 def _with_phrase(asked: Asked, act: Callable[[Phrase], Any]) -> None:
-    phrase = asked.phrase()
+    phrase = Phrase(asked.secret())
     try:
         act(phrase)
     finally:

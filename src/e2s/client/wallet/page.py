@@ -14,11 +14,11 @@ from e2s.base.errors import E2SError, Refusal
 from e2s.base.http import Response
 from e2s.base.money import parse_number
 from e2s.client.wallet import store
-from e2s.client.wallet.gate import Asked, redirect, told
-from e2s.client.wallet.owner_page import Doors, OwnerPage
 from e2s.client.wallet.templating import page
 from e2s.client.wallet.wallet import Wallet
 from e2s.commerce.bankcard.evidence import judge
+from e2s.network.sessions.gate import Asked, redirect, told
+from e2s.network.sessions.owner_page import Doors, OwnerPage
 from e2s.security.keys.phrase import Phrase
 
 ROWS = 15
@@ -245,7 +245,7 @@ class WalletPage(OwnerPage):
 
 
 def _with_phrase(asked: Asked, act: Callable[[Phrase], Any]) -> None:
-    phrase = asked.phrase()
+    phrase = Phrase(asked.secret())
     try:
         act(phrase)
     finally:

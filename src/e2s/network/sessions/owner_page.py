@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from e2s.base.http import Request, Response
-from e2s.client.wallet.gate import Asked, Gate
+from e2s.network.sessions.gate import Asked, Gate
 from e2s.network.sessions.style import PATH, style
 
 Doors: TypeAlias = Mapping[tuple[str, str], Callable[[Asked], Response]]

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, urlsplit
 from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.base.http import Request, Response
 from e2s.base.wire import b64u
-from e2s.security.keys.phrase import Phrase
 
 MAX_FORM_BYTES = 64 * 1024
 MAX_FIELDS = 1000
@@ -36,9 +35,9 @@ class Asked:
         """A field's text, without space around it."""
         return self.fields.get(name, default).strip()
 
-    def phrase(self) -> Phrase:
-        """The pass phrase that was typed; raises :class:`Refusal` ``bad-pass-phrase`` for none."""
-        return Phrase(self.fields.get("phrase", ""))
+    def secret(self) -> str:
+        """The pass phrase as it was typed, or the empty string."""
+        return self.fields.get("phrase", "")
 
     def count(self, name: str, most: int = 1_000_000) -> int:
         """A field as a whole number, 0 where it is none."""
