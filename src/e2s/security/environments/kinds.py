@@ -31,6 +31,10 @@ MAX_KINDS: Final = 100
 MAX_KEYS: Final = 6
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 _MAX_NAME: Final = 64
+#: Suites of keys that open, and sign their own request all the same.
+_SHOW_THEMSELVES: Final = frozenset(
+    {"ecdh-p256-aes256gcm", "ecdh-p384-aes256gcm", "ecdh-p521-aes256gcm", "rsa-oaep-aes256gcm"}
+)
 _NEEDED: Final = frozenset({"label", "profile", "suite"})
 _MEMBERS: Final = frozenset({*_NEEDED, "made", "fresh", "escrow"})
 
@@ -60,6 +64,8 @@ class Key:
             raise _bad(self.label, "nobody but its holder makes a key that signs")
         if self.escrow and self.made != KEY_MANAGEMENT:
             raise _bad(self.label, "key management deposits what it made, and nothing else")
+        if not self.signs and self.made == HOLDER and self.suite not in _SHOW_THEMSELVES:
+            raise _bad(self.label, "a key of this suite cannot show that it is held: key management makes it")
         if (self.fresh or self.label in FRESH) and not self.signs:
             raise _bad(self.label, "a fresh key only signs")
 

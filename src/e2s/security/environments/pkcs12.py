@@ -68,7 +68,7 @@ def read(octets: bytes, phrase: Phrase, *, unsafe_allow_old: bool = False) -> En
 
     Raises :class:`Refusal` ``too-large``, ``bad-pkcs12``, ``old-pkcs12`` for how only old programs seal
     unless ``unsafe_allow_old``, ``costly-pkcs12`` where opening it would take too long,
-    ``wrong-pass-phrase``, ``no-key``, and ``suite-unknown`` or ``bad-key`` for a key that nothing here may use.
+    ``wrong-pass-phrase``, ``no-key``, and ``suite-unknown`` or ``bad-key`` for a key that nothing here uses.
     """
     if len(octets) > MAX_BYTES:
         raise Refusal("too-large", "the file is larger than may be read", size=len(octets))
