@@ -112,7 +112,7 @@ def issue(  # noqa: PLR0913, PLR0917 - each is an option of the command
     wanted = request_of(request) if request else key.public_key()  # type: ignore[union-attr]
     with opened(folder, phrase_file) as (seen, authority):
         if key is not None:
-            write_new(key_file, _sealed(key, key_phrase_file), private=True)
+            write_new(key_file, sealed(key, key_phrase_file), private=True)
         try:
             certificate = authority.issue(
                 profile,
@@ -170,7 +170,7 @@ def request(
     key_file = key_out or request_file.with_suffix(".key")
     key = generate(suite, secrets.token_bytes)
     octets = request_for(key, tuple(name))
-    write_new(key_file, _sealed(key, key_phrase_file), private=True)
+    write_new(key_file, sealed(key, key_phrase_file), private=True)
     write_new(request_file, armoured(octets, b"CERTIFICATE REQUEST"))
     if as_json:
         document({"names": name, "request": str(request_file), "key": str(key_file)})
@@ -190,8 +190,8 @@ def request_of(path: Path) -> bytes:
         raise Refusal("bad-request", "the file is no PKCS #10 request", file=str(path)) from error
 
 
-def _sealed(key: PrivateKey, phrase_file: Path | None) -> bytes:
-    """The key in PEM, PKCS #8, under a pass phrase where one is given."""
+def sealed(key: PrivateKey, phrase_file: Path | None) -> bytes:
+    """A key in PEM, PKCS #8, under a pass phrase where one is given."""
     sealing: KeySerializationEncryption = NoEncryption()
     if phrase_file is not None:
         sealing = BestAvailableEncryption(phrase_of(phrase_file).octets)

@@ -150,7 +150,8 @@ class EnrolmentDesk:
         try:
             given = self._granted(asked, ident, proven, at)
             values = ordering.row_of(asked, given, proven, ident=ident, at=at)
-            with office.database.transaction() as connection:
+
+            def intend(connection: sa.Connection) -> sa.Row[Any]:
                 take(connection, given, at)
                 store.forget_refused(connection, ident)
                 store.add_request(connection, values)
@@ -158,10 +159,12 @@ class EnrolmentDesk:
                 assert row is not None  # noqa: S101 - it was just added
                 kind = "enrolment.waits" if given.waits else "enrolment.asked"
                 office.event(connection, kind, at, _facts(row))
+                return row
+
+            return office.writes.write(intend)
         except Refusal as refusal:
             office.refused(refusal, at, door=asked.door, who=who_of(asked.shown))
             raise
-        return row
 
     def _granted(self, asked: Asked, ident: bytes, proven: Proven, at: datetime) -> Grant:
         """What is to be certified: what was shown gives it, and what is asked for lies within."""
@@ -217,26 +220,31 @@ class EnrolmentDesk:
             self._refuse(row, error)
             raise Refusal(error.rule, error.message) from error
         serial = f"{Certificate.read(made).serial:x}"
-        at = office.now()
-        with office.database.transaction() as connection:
+        facts = {**_facts(row), "serial": serial}
+
+        def keep(connection: sa.Connection) -> None:
             state = follow(row.state, "issue")
-            if store.change_request(
-                connection, row.n, row.state, state=state, serial=serial, certificate=made
-            ):
-                office.event(connection, "enrolment.issued", at, {**_facts(row), "serial": serial})
+            values = {"state": state, "serial": serial, "certificate": made}
+            if store.change_request(connection, row.n, row.state, **values):
+                office.event(connection, "enrolment.issued", office.now(), facts)
+
+        office.writes.write(keep)
         return made
 
     def _refuse(self, row: sa.Row[Any], error: E2SError) -> None:
         """Keep that the CA refused it; nothing was certified, so the use is given back."""
-        office, at = self.office, self.office.now()
-        with office.database.transaction() as connection:
+        office = self.office
+        said = {"rule": error.rule, "message": error.message[:_MAX_MESSAGE]}
+
+        def keep(connection: sa.Connection) -> None:
             state = follow(row.state, "refuse")
-            said = {"rule": error.rule, "message": error.message[:_MAX_MESSAGE]}
             if store.change_request(connection, row.n, row.state, state=state, **said):
                 if row.claimed:
                     store.unclaim(connection, row.reference, row.profile, claim_of(row))
                 facts = {**_facts(row), "rule": error.rule}
-                office.event(connection, "refused", at, facts, outcome="refused")
+                office.event(connection, "refused", office.now(), facts, outcome="refused")
+
+        office.writes.write(keep)
 
 
 def _ident(door: str, transaction: bytes, shown: Shown) -> bytes:

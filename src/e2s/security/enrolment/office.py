@@ -15,12 +15,14 @@ from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.rights import Refused
+from e2s.base.together import Together
 from e2s.crypto.certificates import Certificate
 from e2s.security.certificates.profile import Profile
 from e2s.security.enrolment.certifying import Ca
 from e2s.security.enrolment.policy import Policy, Rule, shipped
 from e2s.security.enrolment.storage import Storage
 from e2s.security.enrolment.store import OUTBOX
+from e2s.security.pki.office import RIGHTS
 from e2s.security.verification.trust import Trust
 
 _PURPOSE: Final = "e2s/1/invitation"
@@ -60,9 +62,12 @@ class Office:
             raise Refusal("wrong-profile", "this CA does not enrol for that profile", profile=name[:64])
         return found
 
-    def holds(self, officer: str, right: str) -> bool:
-        """Whether an officer holds a right at the CA."""
-        return not isinstance(self.ca.authoriser.decide(officer, right, self.ca.component), Refused)
+    def check_inviter(self, officer: str) -> None:
+        """Raise :class:`Refusal` ``not-authorised`` unless the officer may register or certify at the CA."""
+        try:
+            self.authorise(officer, RIGHTS.certify)
+        except Refusal:
+            self.authorise(officer, RIGHTS.register)
 
     def authorise(self, officer: str, right: str) -> None:
         """Raise :class:`Refusal` ``not-authorised`` unless the officer holds the right at the CA."""
@@ -92,8 +97,13 @@ class Office:
 
     def refused(self, refusal: E2SError, at: datetime, **facts: Fact) -> None:
         """The event of a refusal."""
-        with self.database.transaction() as connection:
-            self.event(connection, "refused", at, {**facts, "rule": refusal.rule}, outcome="refused")
+        told = {**facts, "rule": refusal.rule}
+        self.writes.write(lambda connection: self.event(connection, "refused", at, told, outcome="refused"))
+
+    @cached_property
+    def writes(self) -> Together:
+        """What many threads write at the same time shares its commits."""
+        return Together(self.database)
 
     @cached_property
     def _sealed(self) -> Storage:

@@ -18,10 +18,10 @@ from e2s.crypto.pem import armoured
 from e2s.security.certificates.possession import MAX_REQUEST_BYTES
 from e2s.security.enrolment.asking import Asked, Desk, Invited, Issued, Pending
 from e2s.security.enrolment.invitations import read_code
+from e2s.security.enrolment.page import PATH, STYLE, EnrolPage
 from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.repository.rates import RateLimit, Rates
 
-PATH: Final = "/enrol"
 PKCS10: Final = f"{PATH}/pkcs10"
 DOOR: Final = "enrol"
 #: Of one client and of all, a second.
@@ -31,26 +31,40 @@ _BLOCK: Final = re.compile(
     rb"\s*+-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\s([A-Za-z0-9+/=\s]*+)"
     rb"-----END (?:NEW )?CERTIFICATE REQUEST-----\s*+"
 )
+_CERTIFICATE: Final = re.compile(rf"{PATH}/certificates/([0-9a-f]{{16,40}})\.pem", re.ASCII)
 _CHAIN: Final = {"content-type": "application/pem-certificate-chain"}
 _STATUS: Final = {"bad-code": 401, "wrong-code": 401, "too-many-tries": 429, "too-many-requests": 429}
 
 
-class PlainDoor:
-    """The door for programs."""
+class EnrolDoor:
+    """The door for programs, and the page for people."""
 
     def __init__(self, desk: Desk, setting: DoorSetting) -> None:
         """``setting`` gives the clock."""
         self._desk = desk
         self._setting = setting
         self._rates = RateLimit(RATES)
+        page = EnrolPage(desk, self.enrol)
+        self._doors = {
+            ("POST", PKCS10): self._program,
+            ("GET", PATH): page.form,
+            ("POST", PATH): page.sent,
+            ("GET", STYLE): page.style,
+        }
 
     def __call__(self, request: Request) -> Response:
-        """One request of a program."""
-        return route({("POST", PKCS10): self._enrol}, request)
-
-    def _enrol(self, request: Request) -> Response:
+        """One request of a program or a browser."""
         try:
             self._rates.take(request.client, self._setting.clock.now())
+        except Refusal as refusal:
+            return denied(refusal)
+        found = _CERTIFICATE.fullmatch(request.path)
+        if found is not None and request.method == "GET":
+            return self._certificate(int(found[1], 16))
+        return route(self._doors, request)
+
+    def _program(self, request: Request) -> Response:
+        try:
             found = _BEARER.fullmatch(request.headers.get("authorization", ""))
             if found is None:
                 raise Refusal("bad-code", "the invitation's code comes as a bearer token (RFC 6750, 2.1)")
@@ -63,6 +77,16 @@ class PlainDoor:
             return Response(202, b"", {"retry-after": str(answer.retry_seconds)})
         return Response(200, chain_of(answer), _CHAIN)
 
+    def _certificate(self, serial: int) -> Response:
+        """A certificate of this CA, with its issuers, as a file."""
+        look_up = self._setting.certificate
+        der = look_up(serial) if look_up is not None else None
+        if der is None:
+            return Response(404, b"", {"e2s-rule": "no-such-certificate"})
+        issuers = (self._desk.issuer.der, *(one.der for one in self._desk.chain))
+        headers = {**_CHAIN, "content-disposition": f'attachment; filename="{serial:x}.pem"'}
+        return Response(200, chain_of(Issued(certificate=der, chain=issuers)), headers)
+
     def enrol(self, code: str, body: bytes, client: str) -> Issued | Pending:
         """What the desk gives for a code and a request; raises why nothing."""
         shown: Invited = self._desk.show(*read_code(code), client=client)
@@ -74,7 +98,7 @@ class PlainDoor:
 
 def door(desk: Desk, setting: DoorSetting) -> Handler:
     """The door for programs and people."""
-    return PlainDoor(desk, setting)
+    return EnrolDoor(desk, setting)
 
 
 def chain_of(issued: Issued) -> bytes:
