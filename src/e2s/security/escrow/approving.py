@@ -30,14 +30,17 @@ class Given:
     policies: dict[str, Policy]
 
 
-def given(vault: Vault, case: str, officer: str) -> Given:
-    """What ``officer`` needs to approve; on record.  Raises ``no-such-case``, ``no-such-share``."""
+def given(vault: Vault, case: str, officer: str, *, older: bool = False) -> Given:
+    """What ``officer`` needs to approve; on record.  ``older``: the shares from before they were shared again.
+
+    Raises :class:`Refusal` ``no-such-case``, ``no-such-share``.
+    """
     file = case_file(vault, case)
     with vault.database.transaction() as connection:
         policies = vault.policies(connection)
         shares = []
         for row, kept in zip(file.rows, file.kept, strict=True):
-            generation = newest(kept, officer)
+            generation = _chosen(kept, officer, older=older)
             box = store.share(connection, row.n, generation.policy, officer)
             if box is None:
                 raise Refusal("no-such-share", "this officer has no share of this key", officer=officer[:255])
@@ -49,7 +52,12 @@ def given(vault: Vault, case: str, officer: str) -> Given:
 
 def newest(kept: Kept, officer: str) -> Generation:
     """The newest shares that are enough and of which one is hers; raises ``no-such-share``."""
-    for generation in reversed(tuple(kept.generations.values())):
+    return _chosen(kept, officer, older=False)
+
+
+def _chosen(kept: Kept, officer: str, *, older: bool) -> Generation:
+    generations = tuple(kept.generations.values())
+    for generation in generations if older else reversed(generations):
         if officer in generation.rows and len(generation.rows) >= generation.threshold:
             return generation
     raise Refusal("no-such-share", "this officer has no share of this key", officer=officer[:255])

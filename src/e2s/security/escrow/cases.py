@@ -169,8 +169,10 @@ def release(vault: Vault, case: str) -> Document:
         used: dict[str, bytes] = {}
         try:
             state = follow(file.row.state, "released")
+            judge = vault.judge(used)
             given = (file.word, file.kept, file.policy, file.approvals)
-            check_release(*given, opened=file.opened, at=at, judge=vault.judge(used))
+            check_release(*given, opened=file.opened, at=at, judge=judge)
+            vault.check_self(judge, at)
         except Refusal as refusal:
             vault.refused(refusal, case=file.row.id)
             raise
@@ -210,7 +212,9 @@ def _open(vault: Vault, word: Word, at: datetime) -> Document:
     with vault.database.reading() as connection:
         policy = vault.in_force(connection)
         kept = [vault.kept(connection, one)[1] for one in word.document["deposits"]]
-    basis = check_case(word, kept, policy, vault.judge(used), at)
+    judge = vault.judge(used)
+    basis = check_case(word, kept, policy, judge, at)
+    vault.check_self(judge, at)
     holder = kept[0].holder
     entries = [_signed_entry(vault, word.id, 1, NONE, "opened", word.id, at, {})]
     if basis.notify:
@@ -251,7 +255,9 @@ def _follow(vault: Vault, word: Word, boxes: Sequence[bytes], at: datetime) -> D
     state = follow(file.row.state, event)
     if file.row.state == "open":
         check_in_time(file.policy, file.opened, at)
-    _check(word, file, vault.judge(used), at, boxes)
+    judge = vault.judge(used)
+    _check(word, file, judge, at, boxes)
+    vault.check_self(judge, at)
     entries = [_entry(vault, file, event, word.id, at, {})]
     with vault.database.transaction() as connection:
         known = _taken(connection, word)

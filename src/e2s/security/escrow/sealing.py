@@ -36,6 +36,8 @@ from e2s.security.escrow.words import digest_of
 
 Random = Callable[[int], bytes]
 _NONCE: Final = 12
+#: A share is sealed with zeros behind it: envelopes of this size are in the usual form, which opens quickly.
+_PADDED: Final = 256
 MAX_SEALED_BYTES: Final = 16 * 1024
 _KEY, _SHARE = b"e2s/1/escrow-key\0", b"e2s/1/escrow-share\0"
 #: What a key that may be kept does not say that it does.
@@ -139,13 +141,15 @@ def boxed(
 
 def seal_share(share: Share, to: Certificate, random: Random) -> bytes:
     """The share, for the holder of ``to`` alone."""
-    return seal(share.encoded(), oids.DATA, [to], random)
+    return seal(share.encoded().ljust(_PADDED, b"\0"), oids.DATA, [to], random)
 
 
 def open_share(box: bytes, opener: Opener, certificate: Certificate, commitment: str, index: int) -> Share:
     """The share in ``box``; raises ``bad-envelope``, ``wrong-share`` where it is not the one committed to."""
     _, octets = open_sealed(box, opener, max_bytes=MAX_SEALED_BYTES)
-    share = read_share(octets)
+    if len(octets) != _PADDED or any(octets[SIZE + 1 :]):
+        raise Refusal("bad-share", "a share is followed by zeros")
+    share = read_share(octets[: SIZE + 1])
     if share.point != index or commitment_to(share, certificate) != commitment:
         raise Refusal("wrong-share", "the share is not the one that was deposited", index=index)
     return share

@@ -20,6 +20,7 @@ from e2s.base.events import Event
 from e2s.base.instants import Clock, format_instant
 from e2s.base.rights import Authoriser
 from e2s.base.wire import Document
+from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.escrow import store
@@ -74,6 +75,11 @@ class Vault:
             vault=self.component,
             domain=self.domain,
         )
+
+    def check_self(self, judge: Judge, at: datetime) -> None:
+        """Raise unless the vault's own certificate is good: what it signs is to be believed later."""
+        own, chain = self.signer.certificate, self.signer.chain
+        judge.check(own, chain, purpose=oids.COMPONENT, name=own.name, at=at)
 
     def said(self, kind: str, at: datetime, members: Mapping[str, Any]) -> Document:
         """A document that the vault is to sign."""
