@@ -77,7 +77,7 @@ class Server:
         return Address(uri=self.uri, **more)
 
     def start(self, *more: str) -> Server:
-        listening = " ".join((self.uri, self.socket))
+        listening = f"{self.uri} {self.socket}"
         command = [program("slapd"), "-f", str(self.config), "-h", listening, "-d", "0"]
         self.process = subprocess.Popen(
             [*more, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

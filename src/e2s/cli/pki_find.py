@@ -1,10 +1,10 @@
-"""``e2s pki find``: look certificates and lists up at a repository (RFC 4387); nothing of it is judged."""
+"""``e2s pki find``: look certificates and lists up at a repository (RFC 4387) or in a directory, unjudged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +19,9 @@ from e2s.security.keys.durable import replace_file
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.searching import CERTIFICATES_PATH, CRLS_PATH, look_up, search_key
 
+if TYPE_CHECKING:
+    from e2s.security.directory.reading import DirectoryExchange
+
 #: What a search key is made of, of a certificate that is at hand.
 _PARTS: Final[dict[str, Callable[[Certificate], bytes]]] = {
     "certHash": lambda one: one.der,
@@ -31,7 +34,12 @@ _TEXTS: Final = ("name", "uri")
 
 
 def find(
-    origin: Annotated[str, typer.Argument(metavar="ORIGIN", help="The repository, as http://host:port.")],
+    origin: Annotated[
+        str,
+        typer.Argument(
+            metavar="ORIGIN", help="The repository, as http://host:port; or a directory: ldap://host:port."
+        ),
+    ],
     query: Annotated[
         str,
         typer.Argument(
@@ -41,7 +49,7 @@ def find(
     ],
     lists: Annotated[bool, typer.Option("--lists", help="Look for revocation lists.")] = False,
     trust: Annotated[
-        Path | None, typer.Option("--trust", metavar="FILE", help="The roots of an https repository.")
+        Path | None, typer.Option("--trust", metavar="FILE", help="The roots of its certificate, for TLS.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write what is found, PEM.")
@@ -50,22 +58,32 @@ def find(
 ) -> None:
     """Find certificates, or with --lists revocation lists, by one attribute.
 
-    What is found is not judged: give it to e2s pki verify.  Status 0 when something is found, 1 when nothing
-    is.
+    A directory is searched by name and uri only.  What is found is not judged: give it to e2s pki verify.
+    Status 0 when something is found, 1 when nothing is.
     """
     attribute, value = _asked(query)
-    exchange = HttpExchange(anchors=files.read(trust) if trust else b"")
+    exchange = _exchange(origin, trust)
     try:
         found = look_up(exchange, origin, attribute, value, path=CRLS_PATH if lists else CERTIFICATES_PATH)
     finally:
         exchange.close()
-    told = [_list(der) if lists else _certificate(der) for der in found]
+    told = [list_facts(der) if lists else certificate_facts(der) for der in found]
     if out is not None and found:
         replace_file(
             out, b"".join(armoured(der, b"X509 CRL" if lists else b"CERTIFICATE") for der in found), 0o644
         )
     said({"found": told}, _lines(told), as_json=as_json)
     raise typer.Exit(0 if found else 1)
+
+
+def _exchange(origin: str, trust: Path | None) -> HttpExchange | DirectoryExchange:
+    """How the origin is asked."""
+    if not origin.lower().startswith("ldap"):
+        return HttpExchange(anchors=files.read(trust) if trust else b"")
+    from e2s.cli.directory_home import directory_of  # only here
+    from e2s.security.directory.reading import DirectoryExchange
+
+    return DirectoryExchange([directory_of(origin, trust=trust)])
 
 
 def _asked(query: str) -> tuple[str, str]:
@@ -80,7 +98,7 @@ def _asked(query: str) -> tuple[str, str]:
     return attribute, value
 
 
-def _certificate(der: bytes) -> dict[str, str]:
+def certificate_facts(der: bytes) -> dict[str, str]:
     """Who it names, for a program."""
     try:
         one = Certificate.read(der)
@@ -95,7 +113,7 @@ def _certificate(der: bytes) -> dict[str, str]:
     }
 
 
-def _list(der: bytes) -> dict[str, str]:
+def list_facts(der: bytes) -> dict[str, str]:
     """Which list it is, for a program."""
     try:
         one = CrlIndex.read(der)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final
 
 import sqlalchemy as sa
@@ -32,6 +33,8 @@ _MOST_ENDED: Final = 500
 #: What waits: entries of lists are sent before all others.
 LIST: Final = "list"
 ENTRY: Final = "entry"
+#: By whom the CAs themselves are noted: they come by no feed.
+_ABOVE: Final = b"above "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ class Mirror:
                 if store.setting(connection, one.id):
                     continue
                 # Each by itself: two CAs above may have numbered alike
-                row = self._row(one, one.digest)
+                row = self._row(one, _ABOVE + one.digest)
                 store.hold(connection, [row])
                 self._wait(connection, ENTRY, [str(row["key"])])
                 store.set_to(connection, one.id, "noted")
@@ -136,6 +139,40 @@ class Mirror:
             keys = store.end(connection, self._clock.now() - keep, _MOST_ENDED)
             self._wait(connection, ENTRY, keys)
         return len(keys)
+
+    def differing(self) -> int:
+        """Of how many certificates the CA's register says something else than was noted here.
+
+        As far as it was followed; what has ended counts for nothing.
+        """
+        ca = self._authority.digest
+        with self.database.glance() as connection:
+            last = store.followed(connection, ca)
+        told: dict[bytes, tuple[bool, bytes]] = {}
+        after = 0
+        while after < last and (changes := self._feed.changes(after, MOST_CHANGES)):
+            for change in changes:
+                serial = store.serial_octets(change.serial)
+                if change.number <= last and change.der and not self._ended(change.der):
+                    told[serial] = True, sha256(change.der).digest()
+                elif change.number <= last and serial in told:
+                    told[serial] = change.entry is None, told[serial][1]
+            after = changes[-1].number
+        differing = 0
+        with self.database.reading() as connection:
+            for serial, standing, der in store.all_held(connection, ca):
+                noted = standing, sha256(der).digest()
+                differing += told.pop(serial, None) != noted and not self._ended(der)
+        return differing + len(told)
+
+    def _ended(self, der: bytes) -> bool:
+        """Whether a certificate is one that the directory has no more; an unreadable one it never had."""
+        keep = self._policy.keep_ended
+        try:
+            end = Certificate.read(der).not_after
+        except Refusal:
+            return True
+        return keep is not None and end < self._clock.now() - keep
 
     def begin_again(self) -> None:
         """Follow the CA from its first change on once more; what is held is noted over."""

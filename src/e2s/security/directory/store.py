@@ -7,7 +7,7 @@ have been held only; in the directory it is gone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +91,7 @@ _COUNT_HELD = Prepared(sa.select(sa.func.count()).select_from(HELD).where(HELD.c
 _WAITING = Prepared(
     sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.topic.in_(("entry", "list")))
 )
+_OF_CA = Prepared(sa.select(HELD.c.serial, HELD.c.standing, HELD.c.der).where(HELD.c.ca == given("ca")))
 _ENDED = Prepared(
     sa.select(HELD.c.id, HELD.c.key)
     .where(HELD.c.not_after < given("before"))
@@ -149,6 +150,12 @@ def lists(connection: sa.Connection, keys: Sequence[str]) -> list[sa.Row[Any]]:
 def all_keys(connection: sa.Connection) -> set[str]:
     """The keys of all entries that are to hold something."""
     return {*_STANDING_KEYS.column(connection), *_LISTED_KEYS.column(connection)}
+
+
+def all_held(connection: sa.Connection, ca: bytes) -> Iterator[tuple[bytes, bool, bytes]]:
+    """Serial, standing and DER of every certificate of a CA, a row at a time."""
+    for serial, standing, der in _OF_CA.cursor(connection, {"ca": ca}):
+        yield serial, bool(standing), der
 
 
 def end(connection: sa.Connection, before: datetime, most: int) -> list[str]:

@@ -93,7 +93,7 @@ class Tree:
         """The entry of that key without anything that it could hold."""
         kind, value = key.partition(",")[0].split("=", 1)
         makers = {"ou": entries.party, "uid": entries.person, "cn": entries.application}
-        return Entry(dn=self.dn(key), attributes=makers[kind](value, ()))
+        return Entry(dn=self.dn(key), attributes=makers.get(kind, entries.application)(value, ()))
 
     def dn(self, key: str) -> str:
         """The whole name of an entry."""

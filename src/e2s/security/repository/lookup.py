@@ -45,7 +45,7 @@ class Lookup:
         found, more = self._read(names)
         if not found:
             return refused(Refusal("not-found", "nothing is found by that value"), 404)
-        answer = _answer(".cer" if query.store == CERTIFICATES_PATH else ".crl", found)
+        answer = found_answer(".cer" if query.store == CERTIFICATES_PATH else ".crl", found)
         headers = {**answer.headers, "cache-control": "no-cache", **({_LEFT_OUT: "more"} if more else {})}
         return Response(answer.status, answer.body, headers)
 
@@ -78,8 +78,8 @@ class Lookup:
         return found, False
 
 
-def _answer(suffix: str, found: Sequence[bytes]) -> Response:
-    """One as it is, several as multipart/mixed (RFC 4387, 2; RFC 2046, 5.1.3)."""
+def found_answer(suffix: str, found: Sequence[bytes]) -> Response:
+    """What is found, of ``.cer`` or ``.crl``: one as it is, several as multipart/mixed (RFC 4387, 2)."""
     kind = KINDS[suffix]
     if len(found) == 1:
         return Response(200, found[0], {"content-type": kind})

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Exchange, Request, expect
+from e2s.base.http import Exchange, Request, Response, expect
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification.crls import CrlIndex
+from e2s.security.verification.searching import read_found
 
 SOON: Final = timedelta(seconds=1)
 SLOWEST: Final = timedelta(seconds=10)
@@ -66,7 +67,7 @@ class FollowedList:
         try:
             response = exchange.send(self.origin, Request("GET", self.path, headers=headers))
             if response.status != 304 or self.held is None:
-                self.held = self._newer(expect(response, what="CRL"))
+                self.held = self._newer(self._own(response))
                 self._validators = {
                     asked: response.headers[said] for said, asked in _VALIDATORS if said in response.headers
                 }
@@ -80,6 +81,20 @@ class FollowedList:
         """Count as asked in vain: another list of the same place was just asked for so."""
         self._asked = now
         self._failures += 1
+
+    def _own(self, response: Response) -> bytes:
+        """The list that came or, of several at one place of a directory, that which the issuer signed.
+
+        Two keys of one CA have one entry.  Raises :class:`Refusal` ``bad-crl`` or ``bad-look-up``.
+        """
+        body, kind = expect(response, what="CRL"), response.headers.get("content-type", "")
+        if not kind.startswith("multipart/"):
+            return body
+        for octets in read_found(kind, body):
+            found = CrlIndex.read(octets)
+            if found.names(self.issuer) and found.signed_by(self.issuer):
+                return octets
+        raise Refusal("bad-crl", "none of the lists is signed by the issuer whose it should be")
 
     def _newer(self, octets: bytes) -> CrlIndex:
         """The list that came; raises :class:`Refusal` ``bad-crl`` or ``old-crl`` where it is not taken."""

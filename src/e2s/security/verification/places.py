@@ -1,7 +1,8 @@
 """What a certificate says about places, believed only where they lie at a repository that is known.
 
 A certificate that anyone may send names any place; nobody is asked because of that (no request is forged by
-one).  Known are the origins that the component was set up with, compared as scheme, host and port.
+one).  Known are the origins that the component was set up with, compared as scheme, host and port; one of
+``ldap`` or ``ldaps`` is a directory, and the path behind it what RFC 4516 writes there.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from e2s.crypto.certificates import Certificate
 
-_URL = re.compile(r"(https?://[A-Za-z0-9._:\[\]-]+)(/[!-\"$-~]*)", re.ASCII)
+_URL = re.compile(r"((?:http|ldap)s?://[A-Za-z0-9._:\[\]-]+)(/[!-\"$-~]*)", re.ASCII)
 _MAX_URL: Final = 512
 _MAX_PLACES: Final = 8
-_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443", "ldap": ":389", "ldaps": ":636"}
 
 
 class KnownPlaces:
     """The repositories that are known, by their origins."""
 
     def __init__(self, origins: Iterable[str]) -> None:
-        """``origins`` as ``http://host:port``."""
+        """``origins`` as ``http://host:port`` or ``ldap://host:port``."""
         self._origins = {_canonical(origin): origin for origin in origins}
 
     def place(self, url: str) -> tuple[str, str] | None:
@@ -44,8 +45,15 @@ class KnownPlaces:
 
     def responders(self, certificate: Certificate) -> Iterator[tuple[str, str]]:
         """Where its status is answered (4.2.2.1)."""
+        return self._accesses(certificate, AuthorityInformationAccessOID.OCSP)
+
+    def issuers(self, certificate: Certificate) -> Iterator[tuple[str, str]]:
+        """Where its issuer's certificate stands (4.2.2.1)."""
+        return self._accesses(certificate, AuthorityInformationAccessOID.CA_ISSUERS)
+
+    def _accesses(self, certificate: Certificate, method: x509.ObjectIdentifier) -> Iterator[tuple[str, str]]:
         for access in list(certificate.values.get(x509.AuthorityInformationAccess, ()))[:_MAX_PLACES]:
-            if access.access_method == AuthorityInformationAccessOID.OCSP:
+            if access.access_method == method:
                 yield from self._known([access.access_location])
 
     def _points(self, points: Iterable[x509.DistributionPoint]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from e2s.security.verification.policies import ANY, PolicyGraph
 from e2s.security.verification.traits import Traits
 
 Path: TypeAlias = tuple[Traits, ...]
-_AGREEMENT = frozenset(oids.AGREEMENT.values())
+_AGREEMENT = frozenset((*oids.AGREEMENT.values(), oids.COMPONENT_AGREEMENT))
 #: A CA that has it with others is not confined by them; an end entity must name its purpose (4.2.1.12).
 _ANY_USE = "2.5.29.37.0"
 _SIGNS = ("digital_signature",)

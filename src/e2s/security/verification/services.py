@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from e2s.base.errors import E2SError, Refusal
-from e2s.base.http import Exchange
+from e2s.base.http import Exchange, Request, expect
 from e2s.base.instants import Clock
 from e2s.crypto.certificates import Certificate
 from e2s.security.verification import inquiring, signatures
 from e2s.security.verification.fetching import crl_path
 from e2s.security.verification.followed import FollowedList
 from e2s.security.verification.places import KnownPlaces
-from e2s.security.verification.searching import CERTIFICATES_PATH, look_up
+from e2s.security.verification.searching import CERTIFICATES_PATH, look_up, read_found
 from e2s.security.verification.traits import traits
 
 #: How old what is known of a list may be before it is asked for again.
@@ -48,6 +48,8 @@ class ClientServices:
         origins: Sequence[str] = (),
     ) -> None:
         """``issuers``: the repository's origin and the CA's certificate, for each CA.
+
+        A repository is asked over HTTP; a directory (``ldap://host:port``) where ``exchange`` knows it.
 
         ``longest``: for how long a list counts that no repository confirmed, if that is to be less than its
         own time.  ``origins``: repositories besides those of the CAs.
@@ -95,6 +97,19 @@ class ClientServices:
         for origin, path in self._places.responders(certificate):
             return inquiring.ask(self._exchange, origin, path, certificate, issuer, random)
         return None
+
+    def issuers(self, certificate: Certificate) -> tuple[Certificate, ...]:
+        """Certificates of its issuer, from the known places that it names (RFC 5280, 4.2.2.1); unchecked.
+
+        Raises :class:`Unreachable` where one does not answer, :class:`Refusal` of its rule.
+        """
+        found: dict[Certificate, None] = {}
+        for origin, path in self._places.issuers(certificate):
+            response = self._exchange.send(origin, Request("GET", path))
+            body, kind = expect(response, what="certificate"), response.headers.get("content-type", "")
+            several = read_found(kind, body) if kind.startswith("multipart/") else (body,)
+            found.update(dict.fromkeys(map(Certificate.read, several)))
+        return tuple(found)
 
     def find(self, attribute: str, value: str, *, path: str = CERTIFICATES_PATH) -> tuple[bytes, ...]:
         """What the repositories find by one attribute (RFC 4387), DER and unchecked, each once.
