@@ -109,7 +109,8 @@ def _held(office: Office, shown: Holder, door: str, profile: str, protection: st
     rule.check_window(certificate.not_after, at)
     judged_at = min(at, certificate.not_after - _SECOND)
     if judged_at == at:
-        office.trust.check_certificate(certificate, shown.certificates, purpose=None, name=None, at=at)
+        issuers = (*shown.certificates, office.ca.certificate, *office.ca.chain)
+        office.trust.check_certificate(certificate, issuers, purpose=None, name=None, at=at)
     names = names_in(certificate)
     return Grant(
         profile=known,
