@@ -132,7 +132,7 @@ class CmpDoor:
 
     def _heard(self, message: Message, speaker: Speaker, request: Request, at: datetime) -> _Heard:
         """Who wrote the message, and that it is of now."""
-        shown = self._shown(message, speaker)
+        shown = self._shown(message, speaker, request.client)
         time = message.header.time
         if time is None or not at - TOLERANCE <= time <= at + TOLERANCE:
             raise Refusal("cmp-time", "a message says when it was written, and is of now")
@@ -145,7 +145,7 @@ class CmpDoor:
         )
         return _Heard(message=message, speaker=speaker, came=came, profile=_profile(message, request.path))
 
-    def _shown(self, message: Message, speaker: Speaker) -> Shown:
+    def _shown(self, message: Message, speaker: Speaker, client: str) -> Shown:
         way = way_protected(message)
         if way is None:
             certificate = check_signed(message)
@@ -156,7 +156,12 @@ class CmpDoor:
         if not reference or len(reference) > _MAX_REFERENCE or not reference.isascii():
             raise Refusal("no-such-invitation", "the sender's key names the invitation")
         secret = self._desk.secret(reference.decode())
-        check_shared(message, secret)
+        try:
+            check_shared(message, secret)
+        except Refusal as refusal:
+            if refusal.rule == "cmp-protection":
+                self._desk.wrong(reference.decode(), client=client)
+            raise
         speaker.protector = Shared(
             reference=reference,
             secret=secret,

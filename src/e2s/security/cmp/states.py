@@ -45,8 +45,8 @@ ENDED: Final = ("done", "lapsed")
 def follow(state: str, event: str) -> str:
     """The state after ``event``.
 
-    Raises :class:`Refusal` ``cmp-transaction`` for a second request, ``cmp-too-late`` for a confirmation after
-    its time, ``cmp-step`` for anything else out of order.
+    Raises :class:`Refusal` ``cmp-transaction`` for a second request, ``cmp-too-late`` for a confirmation
+    after its time, ``cmp-step`` for anything else out of order.
     """
     found = NEXT.get((state, event))
     if found is not None:

@@ -135,7 +135,7 @@ class Transactions:
         return self._conclude(came, row._asdict(), found, say(row)(found), implicit=bool(row.implicit))
 
     def _following(self, came: Came, event: str) -> sa.Row[Any] | bytes:
-        """The transaction that the message goes on with, or what a repeat of its last message was answered."""
+        """The transaction that a message goes on with, or the answer of which it repeats the question."""
         row = self.known(came)
         if row is None:
             follow(NEW, event)
@@ -264,7 +264,7 @@ class Transactions:
     def _revoke(self, row: sa.Row[Any], now: datetime) -> None:
         """Revoked first, then noted: to revoke again changes nothing."""
         certificate = Certificate.read(bytes(row.certificate))
-        self._desk.withdraw(certificate.serial, _REASON, _shown(row), door=DOOR)
+        self._desk.withdraw(certificate.serial, _REASON, Holder(certificate=certificate), door=DOOR)
 
         def act(connection: sa.Connection) -> None:
             _step(connection, row.id, "revoke", until=_until(now + _KEPT))
