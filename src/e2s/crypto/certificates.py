@@ -26,6 +26,7 @@ from e2s.crypto.pem import armoured
 MAX_CERTIFICATE_BYTES = 32 * 1024
 MAX_CERTIFICATES = 64
 SERIAL_BYTES = 16
+MAX_SERIAL_BYTES = 20
 
 #: 17 bits in practice; one as long as the modulus makes each verification a hundred times as slow.
 _MAX_EXPONENT_BITS = 64
@@ -178,9 +179,23 @@ def _read(octets: bytes) -> Certificate:
         raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
 
 
-def _parse(octets: bytes) -> Certificate:
+def read_self_made(octets: bytes) -> Certificate:
+    """Read a certificate that may be one that a client made for its own key, DER.
+
+    Its serial number may be any: some clients of SCEP take a digest of 20 octets for it, which as often as
+    not needs one octet more than there may be.  Raises :class:`Refusal` ``bad-certificate``.
+    """
+    if len(octets) > MAX_CERTIFICATE_BYTES:
+        raise Refusal("bad-certificate", "the certificate is larger than may be read", size=len(octets))
+    try:
+        return _parse(octets, any_serial=True)
+    except UNREADABLE as error:
+        raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
+
+
+def _parse(octets: bytes, *, any_serial: bool = False) -> Certificate:
     """The facts of a certificate; raises whatever the parsers raise."""
-    slices = slices_of(octets)
+    slices = slices_of(octets, any_serial=any_serial)
     parsed = x509.load_der_x509_certificate(octets)
     key = parsed.public_key()
     kind = kind_of(type(key))
@@ -218,8 +233,8 @@ def assembled(octets: bytes, slices: Slices, parsed: x509.Certificate, key: Publ
     return read
 
 
-def slices_of(octets: bytes) -> Slices:
-    """The parts of a certificate (RFC 5280, 4.1)."""
+def slices_of(octets: bytes, *, any_serial: bool = False) -> Slices:
+    """The parts of a certificate (RFC 5280, 4.1); with ``any_serial`` one octet more, of any sign."""
     whole = der.Reader(octets).enter()
     signed = whole.element(der.SEQUENCE)
     algorithm = whole.element(der.SEQUENCE)
@@ -229,7 +244,11 @@ def slices_of(octets: bytes) -> Slices:
         tbs.span(0xA0)
     begin = tbs.pos
     # RFC 5280, 4.1.2.2: positive, at most 20 octets
-    if tbs.integer(20) <= 0:
+    if any_serial:
+        start, stop = tbs.span(der.INTEGER)
+        if not 0 < stop - start <= MAX_SERIAL_BYTES + 1:
+            raise Refusal("bad-certificate", "the serial number is empty or too long")
+    elif tbs.integer(MAX_SERIAL_BYTES) <= 0:
         raise Refusal("bad-certificate", "the serial number is not positive")
     serial = signed[begin : tbs.pos]
     # RFC 5280, 4.1.1.2: the one inside, which is signed, is the same

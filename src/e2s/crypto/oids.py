@@ -33,6 +33,8 @@ AGREEMENT: Final = {role: f"{ARC}.4.{number}" for role, number in ROLES.items()}
 CONFIDENCE: Final = {"low": f"{ARC}.6.2.1", "substantial": f"{ARC}.6.2.2", "high": f"{ARC}.6.2.3"}
 #: EKU of components' certificates.
 COMPONENT: Final = f"{ARC}.2.20"
+#: The same of those to which something is sealed.
+COMPONENT_AGREEMENT: Final = f"{ARC}.4.20"
 #: Extension of a card-holder's certificate: a commitment to the card number (OCTET STRING, 32 bytes).
 PAN_COMMIT: Final = f"{ARC}.3.1"
 
@@ -144,7 +146,7 @@ OCSP_NOCHECK: Final = "1.3.6.1.5.5.7.48.1.5"
 EXTENSION_REQUEST: Final = "1.2.840.113549.1.9.14"
 POSSESSION_STATEMENT: Final = "1.3.6.1.4.1.22112.2.1"
 # The same: RFC 2985, 5.4.1; RFC 7030, 4.4.1
-CHALLENGE_PASSWORD: Final = "1.2.840.113549.1.9.7"
+CHALLENGE_PASSWORD: Final = "1.2.840.113549.1.9.7"  # noqa: S105 - the name of one
 DECRYPT_KEY_ID: Final = "1.2.840.113549.1.9.16.2.37"
 ASYMMETRIC_DECRYPT_KEY_ID: Final = "1.2.840.113549.1.9.16.2.54"
 # Keys on their way (RFC 5958, 2)

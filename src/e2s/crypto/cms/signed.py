@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -36,11 +36,12 @@ MAX_SIGNERS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much is read, and whether only E2S's own form is."""
+    """How much is read, whether only E2S's own form is, and what reads a certificate inside."""
 
     max_bytes: int = 4 * 1024 * 1024
     max_certificates: int = 16
     exact: bool = True
+    read: Callable[[bytes], Certificate] = Certificate.read
 
 
 EXACT = Limits()
@@ -221,7 +222,7 @@ def _certificates(data: der.Reader, limits: Limits) -> tuple[Certificate, ...]:
         raise Refusal("too-large", "the certificates together are larger than may be read")
     if limits.exact:
         der.check_order(found)
-    return tuple(map(Certificate.read, found))
+    return tuple(map(limits.read, found))
 
 
 def _crls(data: der.Reader, limits: Limits) -> tuple[bytes, ...]:

@@ -46,6 +46,7 @@ from e2s.crypto.suites.session import MAX_SHARE_BYTES, SESSIONS, SessionSuite
 from e2s.crypto.suites.signature import (
     OLD_SIGNATURES,
     SIGNATURES,
+    UNNAMED_RSA,
     SignatureSuite,
     check_suite,
     foreign_suite,
@@ -83,6 +84,7 @@ __all__ = [
     "SESSIONS",
     "SHA256_ALGORITHMS",
     "SIGNATURES",
+    "UNNAMED_RSA",
     "USE_OF",
     "WRAPS",
     "WRAP_ALGORITHM",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -87,6 +87,11 @@ SIGNATURES: Final[Mapping[str, SignatureSuite]] = _named(
 OLD_SIGNATURES: Final[Mapping[str, SignatureSuite]] = _named(
     _suite("rsa3072-pkcs1-sha256", "sha256", algorithm(oids.RSA_SHA256, NULL), old=True),
 )
+_RSA_PLAIN: Final = algorithm(oids.RSA, NULL)
+#: The old suite for peers who know a signature by its key and digest alone (RFC 3370, 3.2), as SCEP's do.
+UNNAMED_RSA: Final = replace(
+    OLD_SIGNATURES["rsa3072-pkcs1-sha256"], name="rsa3072-pkcs1-unnamed", signature_algorithm=_RSA_PLAIN
+)
 _ALL: Final = {**SIGNATURES, **OLD_SIGNATURES}
 
 _BY_CURVE: Final = {
@@ -130,6 +135,8 @@ def signature_suite(name: str) -> SignatureSuite:
 
 def check_suite(suite: SignatureSuite, key: PublicKey, spki: bytes) -> None:
     """Raise :class:`Misuse` ``wrong-suite`` unless ``key``, as ``spki`` names it, may sign by ``suite``."""
+    if suite is UNNAMED_RSA:
+        suite = OLD_SIGNATURES["rsa3072-pkcs1-sha256"]
     scheme = scheme_of(suite.signature_algorithm)
     if suite not in signature_suites_of(key) or scheme is None or not bound(spki, scheme):
         raise Misuse("wrong-suite", "the certificate's key does not sign by this suite", suite=suite.name)
@@ -167,7 +174,6 @@ def foreign_suite(
     )
 
 
-_RSA_PLAIN: Final = algorithm(oids.RSA, NULL)
 _PKCS1_BY_DIGEST: Final = {
     identifier: algorithm(oid, NULL)
     for name, oid in (("sha256", oids.RSA_SHA256), ("sha384", oids.RSA_SHA384), ("sha512", oids.RSA_SHA512))

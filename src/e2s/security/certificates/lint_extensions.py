@@ -49,7 +49,7 @@ _GOES_WITH: Final[Mapping[str, int]] = {
     oids.EKU_DOCUMENT: _SIGNS,
     oids.COMPONENT: DIGITAL_SIGNATURE,
     **dict.fromkeys(oids.SIGNING.values(), _SIGNS),
-    **dict.fromkeys(oids.AGREEMENT.values(), _SECRET),
+    **dict.fromkeys((*oids.AGREEMENT.values(), oids.COMPONENT_AGREEMENT), _SECRET),
 }
 _ANY_USAGE: Final = "2.5.29.37.0"
 _NOTICE: Final = "1.3.6.1.5.5.7.2.2"

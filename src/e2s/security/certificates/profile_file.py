@@ -41,6 +41,7 @@ EKUS: Final[Mapping[str, str]] = MappingProxyType(
         **oids.SIGNING,
         **{f"{role}-agreement": oid for role, oid in oids.AGREEMENT.items()},
         "component": oids.COMPONENT,
+        "component-agreement": oids.COMPONENT_AGREEMENT,
         "tls-server": oids.EKU_SERVER,
         "tls-client": oids.EKU_CLIENT,
         "code": oids.EKU_CODE,

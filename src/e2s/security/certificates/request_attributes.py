@@ -1,6 +1,6 @@
 """What else stands in a PKCS #10 request: attributes by which a protocol says something beside the key.
 
-They are signed with the request, so :func:`~.possession.read_proof` comes first; of names nothing is read here.
+They are signed with the request, so :func:`~.possession.read_proof` comes first; no name is read here.
 """
 
 from __future__ import annotations
