@@ -31,6 +31,10 @@ class Ca(Protocol):
         """Its component name, in which its officers have rights."""
 
     @property
+    def kind(self) -> str:
+        """Its own profile."""
+
+    @property
     def certificate(self) -> Certificate:
         """Its certificate."""
 
@@ -84,6 +88,11 @@ class OwnCa:
     def component(self) -> str:
         """Its component name, in which its officers have rights."""
         return self._authority.component
+
+    @property
+    def kind(self) -> str:
+        """Its own profile."""
+        return self._authority.profile.name
 
     @property
     def certificate(self) -> Certificate:

@@ -23,7 +23,7 @@ from e2s.security.enrolment import store
 from e2s.security.enrolment.granting import claim_of
 from e2s.security.enrolment.office import Office
 from e2s.security.enrolment.requests import follow
-from e2s.security.pki.office import RIGHTS
+from e2s.security.pki.rights import RIGHTS
 from e2s.security.registration.documents import Word, read_word, sign_document
 from e2s.security.registration.office import FRESH
 

@@ -1,4 +1,4 @@
-"""An officer who may register or certify invites: whom, for which profile and names, how often, until when.
+"""An officer who may register invites: whom, for which profile and names, how often, until when.
 
 The secret is told once, when it is made; afterwards only who has it shows it.
 """
@@ -23,6 +23,7 @@ from e2s.security.enrolment.invitations import (
 )
 from e2s.security.enrolment.office import Office
 from e2s.security.enrolment.tries import Tries
+from e2s.security.pki.rights import RIGHTS
 from e2s.security.registration.policy import LEVELS
 
 MAX_NAMES: Final = 16
@@ -62,7 +63,7 @@ def invite(
         title=title,
     )
     try:
-        office.check_inviter(officer)
+        office.authorise(officer, RIGHTS.register)
         if officer in names:
             raise Refusal("own-case", "nobody invites herself")
     except Refusal as refusal:
@@ -90,7 +91,7 @@ def take_back(office: Office, reference: str, *, officer: str) -> None:
     Raises :class:`Refusal` ``not-authorised`` or ``no-such-invitation``.
     """
     now = office.now()
-    office.check_inviter(officer)
+    office.authorise(officer, RIGHTS.register)
     with office.database.transaction() as connection:
         if store.invitation(connection, reference) is None:
             raise Refusal("no-such-invitation", "there is no such invitation", reference=reference[:16])

@@ -19,6 +19,7 @@ class SeenCa:
     def __init__(self, seen: Look, profiles: Mapping[str, Profile]) -> None:
         """``profiles`` are those of the CA's folder."""
         self.component = seen.component
+        self.kind = seen.kind
         self.certificate = seen.own
         self.chain = seen.between
         self.profiles = profiles

@@ -14,7 +14,6 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.events import Event
 from e2s.base.instants import Clock
-from e2s.base.rights import Refused
 from e2s.base.together import Together
 from e2s.crypto.certificates import Certificate
 from e2s.security.certificates.profile import Profile
@@ -22,7 +21,7 @@ from e2s.security.enrolment.certifying import Ca
 from e2s.security.enrolment.policy import Policy, Rule, shipped
 from e2s.security.enrolment.storage import Storage
 from e2s.security.enrolment.store import OUTBOX
-from e2s.security.pki.office import RIGHTS
+from e2s.security.pki.rights import require
 from e2s.security.verification.trust import Trust
 
 _PURPOSE: Final = "e2s/1/invitation"
@@ -62,18 +61,13 @@ class Office:
             raise Refusal("wrong-profile", "this CA does not enrol for that profile", profile=name[:64])
         return found
 
-    def check_inviter(self, officer: str) -> None:
-        """Raise :class:`Refusal` ``not-authorised`` unless the officer may register or certify at the CA."""
-        try:
-            self.authorise(officer, RIGHTS.certify)
-        except Refusal:
-            self.authorise(officer, RIGHTS.register)
-
     def authorise(self, officer: str, right: str) -> None:
-        """Raise :class:`Refusal` ``not-authorised`` unless the officer holds the right at the CA."""
-        decision = self.ca.authoriser.decide(officer, right, self.ca.component)
-        if isinstance(decision, Refused):
-            raise Refusal("not-authorised", decision.because, officer=officer, right=right)
+        """Raise :class:`Refusal` unless the officer holds the right at the CA, and none that bars it.
+
+        ``not-authorised`` or ``duties-not-separate``.
+        """
+        ca = self.ca
+        require(ca.authoriser, officer, right, ca.component, alone=ca.profiles[ca.kind].confined)
 
     def seal(self, reference: str, secret: bytes) -> bytes:
         """An invitation's secret as it is kept, good for this reference alone."""
