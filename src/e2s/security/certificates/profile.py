@@ -50,9 +50,9 @@ class Profile:
     """One kind of certificate; ``path_length`` counts the CAs that may follow, ``issues`` names the rest.
 
     ``confidence`` is the level (:data:`e2s.crypto.oids.CONFIDENCE`) that a certificate has as a policy where
-    the order says no other, beside ``policies``.  ``four_eyes``: two officers approve it.  ``suites`` are
-    those of the keys that are certified, any if there are none.  ``confined``: the CA certifies only
-    subjects of its own party.
+    the order says no other, beside ``policies``; None: they state none whatever the order says.
+    ``four_eyes``: two officers approve it.  ``suites`` are those of the keys that are certified, any if
+    there are none.  ``confined``: the CA certifies only subjects of its own party.
     """
 
     name: str

@@ -88,8 +88,12 @@ class Wish:
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The policies of the certificate: its level of confidence, the profile's, and the limits'."""
-        profile, level = self.profile, self.confidence or self.profile.confidence
+        """The policies of the certificate: its level of confidence, the profile's, and the limits'.
+
+        Of a profile that states no level, certificates state none, whatever the order says.
+        """
+        profile = self.profile
+        level = profile.confidence and (self.confidence or profile.confidence)
         own = (oids.CONFIDENCE[level], *profile.policies) if level else profile.policies
         # a CA that an order confines to policies is certified for those, and not for any
         return self.limits.policies or tuple(dict.fromkeys(own))
