@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from e2s.base.database import Database
-from e2s.base.errors import Fact, Misuse, Refusal, Unreachable
+from e2s.base.errors import Fact, Refusal, Unreachable
 from e2s.base.http import Handler, Request, Response, refused, route
 from e2s.crypto import oids
 from e2s.crypto.acts import read_parcel
@@ -160,9 +160,9 @@ class PseDoor:
 
 
 def door(desk: Desk, setting: DoorSetting) -> Handler:
-    """The door of one component; raises :class:`Misuse` ``no-signer`` for one without a key of its own."""
+    """The door of one component; one without a certified key of its own delivers nothing."""
     if setting.signer is None:
-        raise Misuse("no-signer", "a component that delivers PSEs has a certified key of its own")
+        return _without_signer
     return PseDoor(
         Office(
             component=setting.component,
@@ -177,6 +177,12 @@ def door(desk: Desk, setting: DoorSetting) -> Handler:
             deposit=setting.deposit,
             crls=setting.crls or tuple,
         )
+    )
+
+
+def _without_signer(_request: Request) -> Response:
+    return refused(
+        Refusal("no-signer", "this component has no certified key of its own to sign parcels with")
     )
 
 
