@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from e2s.base.errors import Misuse, Refusal, Unreachable
@@ -82,16 +83,7 @@ def application(
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise Misuse("http-only", "only HTTP is served here")
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await _body(scope, receive, max_body_bytes)
-        except TimeoutError:
-            await _answer(send, Response(408, b"", {"connection": "close"}))
-            return
-        except Refusal as refusal:
-            response = refused(refusal, 413)
-            await _answer(send, Response(413, response.body, {**response.headers, "connection": "close"}))
-            return
+        body = await body_of(scope, receive, send, max_body_bytes)
         if body is None:
             return
         loop = asyncio.get_running_loop()
@@ -100,9 +92,22 @@ def application(
             response = answered(handler, request)
         else:
             response = await loop.run_in_executor(pool, answered, handler, request)
-        await _answer(send, response, bodiless=request.method == "HEAD")
+        await answer(send, response, bodiless=request.method == "HEAD")
 
     return app
+
+
+async def body_of(scope: Message, receive: Receive, send: Send, most: int) -> bytes | None:
+    """The whole body; None where the client went away, or was told that it is too late or too large."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _body(scope, receive, most)
+    except TimeoutError:
+        await answer(send, Response(408, b"", {"connection": "close"}))
+    except Refusal as refusal:
+        response = refused(refusal, 413)
+        await answer(send, Response(413, response.body, {**response.headers, "connection": "close"}))
+    return None
 
 
 async def _body(scope: Message, receive: Receive, most: int) -> bytes | None:
@@ -140,7 +145,8 @@ def _request(scope: Message, body: bytes) -> Request:
     return Request(scope["method"], path, body, headers, address, peer, secure)
 
 
-async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> None:
+async def answer(send: Send, response: Response, *, bodiless: bool = False) -> None:
+    """Send a whole response, with security headers."""
     # The length goes last: an answer cut within its headers can't pass for a whole one.
     headers = {**SECURITY_HEADERS, **response.headers}
     if response.status not in _LENGTHLESS:
@@ -155,12 +161,19 @@ async def _answer(send: Send, response: Response, *, bodiless: bool = False) -> 
     await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
 
 
+@dataclass(frozen=True)
+class Mounted:
+    """Another's ASGI application, served in a handler's place (see :mod:`~e2s.network.sessions.guarding`)."""
+
+    app: Application
+
+
 class Server:
     """One handler on one listening socket, run by uvicorn until told to stop."""
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler | Mounted,
         listening: socket.socket,
         *,
         tls: TlsFiles | None = None,
@@ -178,7 +191,11 @@ class Server:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(threads, "door")
         self._server: uvicorn.Server | None = None
-        self._app = application(handler, pool=self._pool, max_body_bytes=max_body_bytes, quick=quick)
+        self._app = (
+            handler.app
+            if isinstance(handler, Mounted)
+            else application(handler, pool=self._pool, max_body_bytes=max_body_bytes, quick=quick)
+        )
 
     @property
     def port(self) -> int:
@@ -316,7 +333,7 @@ class Served:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler | Mounted,
         *,
         tls: TlsFiles | None = None,
         tick: Callable[[], None] | None = None,
