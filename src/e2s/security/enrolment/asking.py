@@ -115,8 +115,8 @@ class Desk(Protocol):
     def wrong(self, reference: str, *, client: str = "") -> None:
         """Count what was computed with a wrong secret; raises ``wrong-code`` or ``too-many-tries``."""
 
-    def offer(self, shown: Shown, profile: str = "") -> Offer:
-        """What may be asked for."""
+    def offer(self, shown: Shown, profile: str = "", *, door: str = "") -> Offer:
+        """What may be asked for, at this ``door`` where the policy tells doors apart."""
 
     def ask(self, asked: Asked) -> Issued | Pending:
         """Certify, or let it wait for an officer."""

@@ -6,6 +6,7 @@ What a request asks for beyond that is refused, and not left out silently.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
@@ -72,13 +73,22 @@ def check_names(asked: Iterable[str], given: tuple[str, ...]) -> None:
             raise _differ(name)
 
 
+def chosen(wanted: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """The names given, or those of them that are wanted, in the order in which they were given."""
+    known = _known(wanted)
+    return tuple(name for name in given if _key(name) in known) if wanted else given
+
+
 def _known(given: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(_key, given))
 
 
 def _key(name: str) -> str:
-    """Hosts are the same in any case (RFC 4343); a URN is not."""
-    return name if name.startswith("urn:") else name.lower()
+    """Hosts are the same in any case (RFC 4343), and an address however it is written; a URI is not."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name if ":" in name else name.lower()
 
 
 def _written(name: x509.GeneralName) -> str:

@@ -20,6 +20,7 @@ from e2s.security.certificates.possession import Proven, read_proven
 from e2s.security.certificates.profile import Profile, Use
 from e2s.security.enrolment.asking import Asked
 from e2s.security.enrolment.granting import Grant, who_of
+from e2s.security.enrolment.naming import chosen
 from e2s.security.pki.orders import Order
 
 _CASE: Final = "e-"
@@ -39,7 +40,7 @@ def row_of(asked: Asked, given: Grant, proven: Proven, *, ident: bytes, at: date
         "reference": given.reference,
         "officer": given.officer,
         "profile": given.profile,
-        "names": json.dumps(_chosen(asked.names, given.names)),
+        "names": json.dumps(chosen(asked.names, given.names)),
         "subject": given.subject,
         "confidence": given.confidence,
         "protection": asked.protection,
@@ -51,14 +52,6 @@ def row_of(asked: Asked, given: Grant, proven: Proven, *, ident: bytes, at: date
         "at": format_instant(at),
         "claimed": int(bool(given.claimant)),
     }
-
-
-def _chosen(wanted: tuple[str, ...], given: tuple[str, ...]) -> list[str]:
-    """The names given, or those of them that are wanted, in the order in which they were given."""
-    if not wanted:
-        return list(given)
-    keys = {name.lower() for name in wanted}
-    return [name for name in given if name.lower() in keys]
 
 
 def approval_of(row: sa.Row[Any]) -> bytes:
