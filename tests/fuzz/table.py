@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.fuzz import (
+    cmp_targets,
     crypto_targets,
     registration_targets,
     repository_targets,
@@ -25,6 +26,7 @@ TARGETS: dict[str, Target] = {
         status_targets,
         repository_targets,
         registration_targets,
+        cmp_targets,
         trade_targets,
         verification_targets,
     )
