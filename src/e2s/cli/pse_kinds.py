@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -34,16 +35,18 @@ def kinds(
 ) -> None:
     """List the kinds of PSE: their keys, who makes each, and what is deposited."""
     found = kinds_in(folder) if folder else shipped()
-    rows = [
-        (kind.name, kind.keeping, key.label, key.profile, key.suite, key.made, _flags(key))
-        for kind in found.values()
-        for key in kind.keys
-    ]
-    header = ("kind", "keeping", "label", "profile", "suite", "made by", "more")
+    rows = [(kind, key) for kind in found.values() for key in kind.keys]
     if as_json:
-        document([dict(zip(header, row, strict=True)) for row in rows])
-    else:
-        table(header, rows)
+        document([{"kind": kind.name, "keeping": kind.keeping, **asdict(key)} for kind, key in rows])
+        return
+    header = ("kind", "label", "profile", "suite", "made by", "more")
+    table(header, [_row(kind, key) for kind, key in rows])
+
+
+def _row(kind: Kind, key: Key) -> tuple[str, ...]:
+    more = [kind.keeping] if kind.keeping != "software" else []
+    more += [name for name in ("fresh", "escrow") if getattr(key, name)]
+    return kind.name, key.label, key.profile, key.suite, key.made, " ".join(more)
 
 
 def define(
@@ -85,7 +88,3 @@ def _key(text: str) -> Key:
         fresh="fresh" in flags,
         escrow="escrow" in flags,
     )
-
-
-def _flags(key: Key) -> str:
-    return " ".join(name for name in ("fresh", "escrow") if getattr(key, name))

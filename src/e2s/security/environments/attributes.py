@@ -16,6 +16,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.suites import sealing_suites_of, signature_suites_of
 from e2s.security.environments.holding import ROOT, names_of
 from e2s.security.keys.software import SoftwarePse
+from e2s.security.verification.traits import traits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,9 @@ def _key(pse: SoftwarePse, label: str) -> KeyAttributes:
     policies = policies_in(certificate)
     levels = {oid: level for level, oid in oids.CONFIDENCE.items()}
     names = names_of(certificate)
-    suites = [one.name for one in signature_suites_of(certificate.public_key)]
-    suites += [one.name for one in sealing_suites_of(certificate.public_key)]
+    signs = traits(certificate).may("digital_signature", "content_commitment")
+    suites = [one.name for one in signature_suites_of(certificate.public_key)] if signs else []
+    suites = suites or [one.name for one in sealing_suites_of(certificate.public_key)]
     return KeyAttributes(
         label=label,
         name=certificate.name or (names[0] if names else certificate.subject),
