@@ -31,7 +31,7 @@ class Given:
 
 
 def given(vault: Vault, case: str, officer: str, *, older: bool = False) -> Given:
-    """What ``officer`` needs to approve; on record.  ``older``: the shares from before they were shared again.
+    """What ``officer`` needs to approve; on record.  ``older``: shares from before they were shared again.
 
     Raises :class:`Refusal` ``no-such-case``, ``no-such-share``.
     """

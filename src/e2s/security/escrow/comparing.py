@@ -7,7 +7,7 @@ officer's word of each side, over both policies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -68,11 +68,12 @@ class Shortfall:
 
 @dataclass(frozen=True, kw_only=True)
 class Stated:
-    """A party's policy, as two of its officers signed it."""
+    """A party's policy, as two of its officers signed it, and the records that say who may."""
 
     community: str
     vault: str
     policy: Policy
+    records: tuple[bytes, ...] = field(repr=False)
 
 
 def statement(vault: Vault) -> bytes:
@@ -108,7 +109,12 @@ def read_statement(octets: bytes, anchors: Sequence[Certificate]) -> Stated:
     records = [wire.unb64u(one) for one in document["records"]]
     for one in (word, agreed):
         _check_officer(one, records, anchors, policy)
-    return Stated(community=word.document["community"], vault=word.document["vault"], policy=policy)
+    return Stated(
+        community=word.document["community"],
+        vault=word.document["vault"],
+        policy=policy,
+        records=tuple(records),
+    )
 
 
 def _check_officer(
@@ -191,19 +197,22 @@ def trust_document(ours: Stated, theirs: Stated, officer: str, at: datetime, unt
     }
 
 
-def check_agreement(words: Sequence[Word], first: Stated, second: Stated, at: datetime) -> None:
-    """Raise unless there is a word of each side over both policies, good still at ``at``.
+def check_agreement(
+    words: Sequence[Word], sides: tuple[Stated, Stated], anchors: Sequence[Certificate], at: datetime
+) -> None:
+    """Raise unless there is a word of each side over both policies, by one who may set policy there.
 
-    Who signed is judged by the caller.  :class:`Refusal` ``no-agreement``, ``agreement-over``.
+    :class:`Refusal` ``no-agreement``, ``agreement-over``, and those of who signed.
     """
     wanted = {
-        (one.community, one.vault, one.policy.id, other.policy.id)
-        for one, other in ((first, second), (second, first))
+        (one.community, one.vault, one.policy.id, other.policy.id): one for one, other in (sides, sides[::-1])
     }
-    said = {tuple(str(word.document[name]) for name in _SIDES) for word in words}
-    if said != wanted or len(words) != len(wanted):
+    said = [tuple(str(word.document[name]) for name in _SIDES) for word in words]
+    if sorted(said) != sorted(wanted):
         raise Refusal("no-agreement", "the words are not one of each side over these two policies")
-    for word in words:
+    for word, key in zip(words, said, strict=True):
+        side = wanted[(key[0], key[1], key[2], key[3])]
+        _check_officer(word, side.records, anchors, side.policy)
         if not parse_instant(word.document["at"]) <= at < parse_instant(word.document["until"]):
             raise Refusal("agreement-over", "the agreement is over, or of a time to come")
 
