@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fuzz import (
     cmp_targets,
     crypto_targets,
+    enrolment_targets,
     registration_targets,
     repository_targets,
     security_targets,
@@ -26,6 +27,7 @@ TARGETS: dict[str, Target] = {
         status_targets,
         repository_targets,
         registration_targets,
+        enrolment_targets,
         cmp_targets,
         trade_targets,
         verification_targets,
