@@ -19,6 +19,7 @@ from e2s.security.directory.names import read_suffix
 
 SCHEMAS, MODULES = Path("/etc/ldap/schema"), Path("/usr/lib/ldap")
 SUFFIX = "o=market"
+HOSTS = ("127.0.0.1", "127.0.0.2")
 
 
 def program(name: str) -> str:
@@ -57,13 +58,16 @@ class Server:
             [program("slapadd"), "-f", str(self.config), "-l", str(base)], capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
-        (port,) = free_ports(1)
-        self.port = port
+        self.port, self.port_tls = free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
         return f"ldap://127.0.0.1:{self.port}"
+
+    @property
+    def uri_tls(self) -> str:
+        return f"ldaps://127.0.0.1:{self.port_tls}"
 
     @property
     def socket(self) -> str:
@@ -77,7 +81,11 @@ class Server:
         return Address(uri=self.uri, **more)
 
     def start(self, *more: str) -> Server:
-        listening = f"{self.uri} {self.socket}"
+        uris = [self.uri, self.socket]
+        if self.slapd.tls is not None:
+            # at an address that stands in no certificate, too
+            uris += [one.replace("127.0.0.1", host) for one in (self.uri_tls, self.uri) for host in HOSTS]
+        listening = " ".join(dict.fromkeys(uris))
         command = [program("slapd"), "-f", str(self.config), "-h", listening, "-d", "0"]
         self.process = subprocess.Popen(
             [*more, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

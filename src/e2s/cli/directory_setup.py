@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from e2s.base.errors import Misuse
+from e2s.cli import files
 from e2s.cli.ca_home import write_new
 from e2s.cli.report import document, say
 from e2s.security.directory.configuration import (
@@ -40,6 +41,10 @@ def setup(
     trust: Annotated[
         Path | None, typer.Option("--trust", metavar="FILE", help="The roots of clients' certificates.")
     ] = None,
+    writer: Annotated[
+        Path | None,
+        typer.Option("--writer", metavar="FILE", help="The publisher's certificate, to be known by."),
+    ] = None,
     uri: Annotated[
         str,
         typer.Option("--uri", metavar="URI", help="Where it will be found: ldap://host:port or ldaps://."),
@@ -63,11 +68,10 @@ def setup(
     parts = (cert, key, trust)
     if any(parts) and not all(parts):
         raise Misuse("no-key", "TLS takes all three: --cert, --key and --trust")
-    tls = (
-        Tls(certificate=cert.absolute(), key=key.absolute(), anchors=trust.absolute())
-        if cert and key and trust
-        else None
-    )
+    tls = None
+    if cert and key and trust:
+        known = files.certificates(writer)[0] if writer else None
+        tls = Tls(certificate=cert.absolute(), key=key.absolute(), anchors=trust.absolute(), writer=known)
     slapd = Slapd(
         folder=folder.absolute(),
         suffix=read_suffix(suffix),

@@ -5,14 +5,16 @@ It is text that a person reads, alters and takes over (slapd.conf, 5); nothing h
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
 from typing import Final
 
+from e2s.crypto.certificates import Certificate
 from e2s.security.directory import entries
-from e2s.security.directory.names import Dn, write_dn
+from e2s.security.directory.names import Dn, read_dn, same, write_dn
 
 SCHEMAS: Final = ("core", "cosine", "inetorgperson")
 #: At the top of a tree no certificate's entry begins with uid: none can take their place.
@@ -25,11 +27,15 @@ _ROOM: Final = 8 * 1024 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """The server's certificate with those between, its key, and the roots of clients' certificates."""
+    """The server's certificate with those between, its key, and the roots of clients' certificates.
+
+    ``writer``: the publisher's own certificate, if it is to be known by its subject.
+    """
 
     certificate: Path
     key: Path
     anchors: Path
+    writer: Certificate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +144,15 @@ TLSVerifyClient try
 # passwords and changes go by TLS or over the socket only
 localSSF 128
 security simple_bind=128 update_ssf=128
-# who writes by certificate: its subject, beginning with the common name
-authz-regexp "^cn=publisher,(.*,)?{_quoted(write_dn(slapd.suffix))[1:-1]}$" {_quoted(slapd.publisher)}"""
+{_writer(slapd, tls.writer)}"""
+
+
+def _writer(slapd: Slapd, writer: Certificate | None) -> str:
+    """The exact subject that writes: another holder of that common name must not."""
+    if writer is None:
+        return "# nobody writes by certificate"
+    subject = re.escape(write_dn(same(read_dn(writer.subject))))
+    return f"# who writes by certificate\nauthz-regexp {_quoted(f'^{subject}$')} {_quoted(slapd.publisher)}"
 
 
 def _quoted(text: str) -> str:

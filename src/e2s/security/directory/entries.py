@@ -250,6 +250,7 @@ _OURS: Final = frozenset({
     "pkiCA",
     "certificationAuthority",
     "deltaCRL",
+    "labeledURIObject",
 })  # fmt: skip
 
 
