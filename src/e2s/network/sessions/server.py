@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.http import MAX_BODY_BYTES, Handler, Quick, Request, Response, never, refused
-from e2s.network.sessions.tls import TlsFiles, server_context
+from e2s.network.sessions.tls import Renewable, TlsFiles
 
 if TYPE_CHECKING:
     import uvicorn
@@ -185,7 +185,7 @@ class Server:
     ) -> None:
         """``tick`` is called in a thread of its own about every ``tick_seconds``; ``quick`` as above."""
         self._listening = listening
-        self._context = server_context(tls) if tls else None
+        self._tls = Renewable(tls) if tls else None
         self._tick = tick
         self._tick_seconds = tick_seconds
         self._stopping = threading.Event()
@@ -233,7 +233,10 @@ class Server:
             return
         if self._tick:
             ticking.start()
+        looking = asyncio.create_task(self._keep_looking()) if self._tls else None
         await server.serve(sockets=[self._listening])
+        if looking is not None:
+            looking.cancel()
 
     def _uvicorn(self, ready: Callable[[], None] | None) -> uvicorn.Server:
         import uvicorn  # noqa: PLC0415  # late, as above
@@ -281,8 +284,15 @@ class Server:
             limit_concurrency=_CONCURRENT,
         )
         config.load()
-        config.ssl = self._context
+        config.ssl = self._tls.context if self._tls else None
         return Quiet(config)
+
+    async def _keep_looking(self) -> None:
+        """Take a renewed certificate, in the thread that makes the handshakes: none sees half of it."""
+        while self._tls is not None:
+            await asyncio.sleep(self._tick_seconds)
+            if self._tls.look():
+                _LOG.info("the TLS certificate was renewed")
 
     def _keep_ticking(self) -> None:
         while not self._stopping.wait(self._tick_seconds):

@@ -48,6 +48,56 @@ def client_context(anchors: bytes, identity: TlsFiles | None = None) -> ssl.SSLC
     return context
 
 
+def unverified_context() -> ssl.SSLContext:
+    """A context that believes whoever answers: for what proves itself otherwise, and for no secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Renewable:
+    """A server's context, which takes the certificate and key that its files hold later.
+
+    Connections that stand are left as they are.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Raises :class:`Misuse` as :func:`server_context` does."""
+        self.context = server_context(files)
+        self._files = files
+        self._taken = _stamps(files)
+
+    def look(self) -> bool:
+        """Whether other files lie there and were taken; call it in the thread in which handshakes are made.
+
+        Files that do not belong together are not taken: the second of them is still being written.
+        """
+        found = _stamps(self._files)
+        if found == self._taken or not all(found):
+            return False
+        try:
+            server_context(self._files)
+        except Misuse:
+            return False
+        _load(self.context, self._files, "the server's certificate or key cannot be used")
+        self._taken = found
+        return True
+
+
+def _stamps(files: TlsFiles) -> tuple[tuple[int, int] | None, ...]:
+    """What tells a file from the one that was there before; None for one that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for path in (files.certificate_file, files.key_file):
+        try:
+            known = path.stat()
+            found.append((known.st_ino, known.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """A context that serves ``files`` over TLS 1.3; raises :class:`Misuse` when they cannot be used.
 
