@@ -232,7 +232,9 @@ class World:
         plain = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         keys.write_bytes(plain)
         keys.chmod(0o600)
-        return TlsFiles(certificate_file=certificate, key_file=keys)
+        anchors = self.folder / "clients.pem"
+        anchors.write_bytes(self.pki.root.pem + self.pki.operating.pem)
+        return TlsFiles(certificate_file=certificate, key_file=keys, client_anchors_file=anchors)
 
     @contextlib.contextmanager
     def served(self, *names: str, tls: bool = False, **more) -> Iterator[Served]:

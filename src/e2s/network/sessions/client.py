@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.base.http import MAX_BODY_BYTES, Request, Response
-from e2s.network.sessions.tls import TlsFiles, check_host, client_context, spki_digest
+from e2s.network.sessions.tls import (
+    TlsFiles,
+    check_host,
+    client_context,
+    spki_digest,
+    unverified_context,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -68,17 +74,23 @@ class HttpExchange:
         proxy: str = "",
         anchors: bytes = b"",
         identity: TlsFiles | None = None,
+        unverified: bool = False,
         timeout_seconds: float = 30.0,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         """``proxy`` is ``http://host:port``; ``anchors`` PEM certificates, without which https is misuse.
 
-        ``identity`` is the certificate and key that are shown to a server that asks for them.
+        ``identity`` is the certificate and key that are shown to a server that asks for them.  ``unverified``
+        believes whoever answers to an https origin: only for what proves itself otherwise, as by a digest
+        that came another way, and never with a secret.
         """
         self._proxy = Origin.parse(proxy) if proxy else None
         if self._proxy and self._proxy.scheme != "http":
             raise Misuse("bad-origin", "a proxy is written http://host:port")
+        self._unverified = unverified and not anchors
         self._context = client_context(anchors, identity) if anchors else None
+        if self._unverified:
+            self._context = unverified_context()
         self._timeout = timeout_seconds
         self._max_body = max_body_bytes
         self._kept = threading.local()
@@ -152,7 +164,8 @@ class HttpExchange:
                 secured = self._context.wrap_socket(raw, server_hostname=target.host)
                 raw = secured
                 der = secured.getpeercert(binary_form=True) or b""
-                check_host(der, target.host)
+                if not self._unverified:
+                    check_host(der, target.host)
                 connection = _Connection(secured, target, "", spki_digest(der))
         except Refusal as refusal:
             raw.close()

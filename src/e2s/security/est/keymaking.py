@@ -88,7 +88,7 @@ class KeyMaking:
         with self._database.glance() as connection:
             row = store.key(connection, transaction)
         if row is None:
-            offer = self._desk.offer(by, label)
+            offer = self._desk.offer(by, label, door="est")
             suite = _suite(offer.suites, wished)
             made = packages.plain(generate(suite, self._setting.random))
             with self._database.transaction() as connection:

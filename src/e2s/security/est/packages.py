@@ -24,10 +24,13 @@ from e2s.base.errors import Refusal
 from e2s.crypto import cms, der, oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.capabilities import Capabilities, read_capabilities
+from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PrivateKey, PublicKey
 from e2s.crypto.openers import KeyOpener, ephemeral
 from e2s.crypto.ports import Opener, Signer
 from e2s.crypto.private_info import key_of
+from e2s.crypto.suites import signature_suite_of
+from e2s.security.certificates.names import subject_octets
 from e2s.security.certificates.request_attributes import request_attributes
 
 _MAX_KEY_ID: Final = 64
@@ -105,6 +108,21 @@ def recipient_in(
     raise Refusal(
         "no-such-decryption-key", "the key to seal to is neither the request's nor that used in TLS"
     )
+
+
+def key_request(key: PrivateKey, name: str = "") -> bytes:
+    """A PKCS #10 request, DER, for a key that is to be made and sealed to ``key``, which serves this once.
+
+    ``name`` gives the subject, where the server wants one.
+    """
+    named = der.sequence(
+        der.oid(oids.ASYMMETRIC_DECRYPT_KEY_ID), der.tlv(der.SET, der.octet_string(key_id(key.public_key())))
+    )
+    subject = subject_octets(name) if name else der.sequence()
+    info = der.sequence(der.integer(0), subject, spki_of(key.public_key()), der.tlv(0xA0, named))
+    suite = signature_suite_of(key)
+    bits = der.tlv(der.BIT_STRING, b"\0" + suite.sign(key, info))
+    return der.sequence(info, suite.signature_algorithm, bits)
 
 
 def capabilities_in(request: bytes) -> Capabilities | None:

@@ -95,7 +95,7 @@ class EstDoor:
         """4.5: what a request may say; nothing where nobody showed who asks."""
         if not request.peer and "authorization" not in request.headers:
             return Response(204)
-        offer = self._desk.offer(asking.shown(self._desk, request), label)
+        offer = self._desk.offer(asking.shown(self._desk, request), label, door=DOOR)
         octets = wanted(offer.suites, offer.names).encoded()
         return Response(200, bodies.written(octets), {"content-type": bodies.ATTRIBUTES})
 
