@@ -86,15 +86,18 @@ class World:
         clock: Clock | None = None,
         policy: Policy | None = None,
         suite: str = "p256-sha256",
+        pki: Pki | None = None,
+        storage: bytes = b"",
+        officers: dict[str, KeySigner] | None = None,
     ) -> None:
         self.folder = folder
         self.clock = clock or SetClock()
-        self.pki = make_pki(at=self.clock.now() if clock else START, suite=suite)
+        self.pki = pki or make_pki(at=self.clock.now() if clock else START, suite=suite)
         self.policy = policy or shipped()
         self.rights = TableAuthoriser(RIGHTS_GIVEN)
-        self.storage = secrets.token_bytes(32)
+        self.storage = storage or secrets.token_bytes(32)
         self._open()
-        self._officers: dict[str, KeySigner] = {}
+        self._officers: dict[str, KeySigner] = dict(officers or {})
         self._stack = contextlib.ExitStack()
         self.origin = "http://127.0.0.1"
 
