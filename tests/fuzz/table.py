@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.fuzz import (
+    card_targets,
     cmp_targets,
     crypto_targets,
     enrolment_targets,
@@ -29,6 +30,7 @@ TARGETS: dict[str, Target] = {
         registration_targets,
         enrolment_targets,
         cmp_targets,
+        card_targets,
         trade_targets,
         verification_targets,
     )

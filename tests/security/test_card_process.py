@@ -70,7 +70,7 @@ def test_a_stranger_is_not_answered(home, monkeypatch):
     """Another user, who got past the folder and the socket's mode, is hung up on."""
     memory = making.fresh(secrets.token_bytes, pin=PIN, puk=PUK, management=MANAGEMENT)
     card, ready = running.Card(Kept(memory, lambda _memory: None), secrets.token_bytes), threading.Event()
-    monkeypatch.setattr(running.os, "getuid", lambda: 65534)  # the user whose card it is
+    monkeypatch.setattr(os, "getuid", lambda: 65534)  # the user whose card it is
     serving = threading.Thread(target=card.serve, args=(home / folder.SOCKET, ready.set))
     serving.start()
     assert ready.wait(10)

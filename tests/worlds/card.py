@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -14,7 +15,12 @@ PIN, PUK, MANAGEMENT = b"471147", b"unblock!", bytes(range(32))
 
 
 class Host:
-    """One card, one user of it; ``kept`` lists what was made durable."""
+    """One card, one user of it; ``saved`` lists what was made durable."""
+
+    applet: Any
+    public: dict[int, Any]
+    root: tuple[Any, Any]
+    ask: Any
 
     def __init__(self, memory=None, **more):
         self.saved = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import msgspec
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import (
@@ -143,7 +143,7 @@ def unseal(octets: bytes, secret: bytes) -> Memory:
             effective=read.effective,
             erase_when_blocked=read.erase_when_blocked,
         )
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Refusal("bad-card", "this is not a card's memory") from error
 
 
