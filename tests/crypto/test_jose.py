@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -16,7 +17,7 @@ from e2s.crypto.jose import jwk_of, key_of_jwk, thumbprint
 from e2s.crypto.jose.jws import ALGORITHMS, algorithms_of, read_document
 
 _RSA = rsa.generate_private_key(65537, 2048)
-KEYS = {
+KEYS: dict[str, Any] = {
     "ES256": ec.generate_private_key(ec.SECP256R1()),
     "ES384": ec.generate_private_key(ec.SECP384R1()),
     "ES512": ec.generate_private_key(ec.SECP521R1()),

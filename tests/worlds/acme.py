@@ -84,12 +84,10 @@ class Carried:
 class AcmeWorld:
     """A desk's ACME door; ``hosts`` prove whatever the clients show there."""
 
-    def __init__(self, folder: Path, *, bounds: Bounds = FREE, clock: SetClock | None = None, **told) -> None:
+    def __init__(self, folder: Path, *, bounds: Bounds = FREE, **told) -> None:
         told.setdefault("hosts", MappingProxyType({}))
-        self.world = World(folder, policy=policy(**told))
-        if clock is not None:
-            self.world.clock = clock
-        self.clock = self.world.clock
+        self.clock = SetClock()
+        self.world = World(folder, clock=self.clock, policy=policy(**told))
         self.bounds = bounds
         self.hosts = Hosts()
         self._open()

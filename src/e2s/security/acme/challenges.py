@@ -6,6 +6,7 @@ tried stands in the register; a restart begins it anew.
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -21,6 +22,8 @@ from e2s.security.acme.book import Account, Book
 from e2s.security.acme.identifiers import Identifier
 from e2s.security.acme.states import AUTHORISATION, CHALLENGE, after
 from e2s.security.acme.validation import Proof, Validate
+
+_LOG = logging.getLogger("e2s.acme")
 
 _THREADS: Final = 8
 #: What is given to the threads at once; the rest waits in the register.
@@ -174,6 +177,9 @@ class Challenges:
                 self._validate(proof)
             except E2SError as error:
                 found = error
+            except Exception:  # noqa: BLE001  # a thread's last line: the host is not proven, and nobody hangs
+                _LOG.exception("unexpected error while a host was validated")
+                found = Refusal("internal-error", "the host could not be validated")
             self._book.together.write(lambda connection: self._found(connection, n, found))
         finally:
             with self._lock:

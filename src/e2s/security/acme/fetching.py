@@ -52,7 +52,10 @@ def fetch(reach: Reach, host: str, path: str, seconds: float) -> bytes:
             if status != http.client.OK:
                 raise Refusal("answer-status", "the host did not answer with status 200", status=status)
             return body
-        url = urljoin(url, location)
+        try:
+            url = urljoin(url, location)
+        except ValueError as error:
+            raise Refusal("bad-redirect", "the host redirects to what is no URL") from error
     raise Refusal("too-many-redirects", "the host redirects again and again")
 
 

@@ -50,7 +50,7 @@ def _table() -> Mapping[str, tuple[str, int]]:
         ("rejectedIdentifier", 403): (
             "name-not-permitted foreign-name bad-identifier wildcard network-not-permitted port-not-permitted"
         ),
-        ("serverInternal", 503): "validation-busy",
+        ("serverInternal", 500): "internal-error",
         ("tls", 400): "bad-handshake no-alpn wrong-certificate",
         ("unauthorized", 401): "account-deactivated",
         ("unauthorized", 403): (

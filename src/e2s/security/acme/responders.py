@@ -1,4 +1,4 @@
-"""What answers challenges on the host itself: a small web server, or one that shakes hands alone (RFC 8737)."""
+"""What answers challenges on the host itself: a small web server, or one of handshakes alone (RFC 8737)."""
 
 from __future__ import annotations
 
