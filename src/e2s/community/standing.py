@@ -26,6 +26,7 @@ from e2s.security.keys.phrase import Phrase
 from e2s.security.pki import store
 from e2s.security.pki.ca import Authority
 from e2s.security.pki.queue import IssueQueue
+from e2s.security.registration.home import RecordedOfficers
 from e2s.security.verification.trust import Trust
 from e2s.security.verification.verifier import Verifier
 
@@ -70,6 +71,9 @@ class StandingDoors:
         """The CA's doors, its key open within the block."""
         storage = storage_of(seen.folder, phrase, setting)
         authority = open_ca(seen, phrase, setting=setting)
+        # a ceremony may be held meanwhile: its record counts as soon as it is in the folder
+        ruler = seen.own if authority.profile.confined else seen.root
+        authority.authoriser = RecordedOfficers(seen.folder, ruler)
         try:
             with IssueQueue(authority) as queue:
                 made = cls(seen, authority, queue, setting=setting, officer=officer, storage=storage)
