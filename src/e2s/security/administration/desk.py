@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from e2s.base.database import Database
 from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.events import Event
-from e2s.base.rights import Granted
+from e2s.base.rights import Granted, Refused
 from e2s.crypto.certificates import Certificate
 from e2s.security.administration.book import Book
 from e2s.security.administration.reports import Sources
@@ -23,7 +23,8 @@ from e2s.security.ceremonies.ceremony_record import Chain
 from e2s.security.ceremonies.folder import read_chain
 from e2s.security.certificates.profiles import FILE as PROFILES
 from e2s.security.certificates.profiles import profiles_in
-from e2s.security.pki.rights import decide
+from e2s.security.enrolment.office import Office as Enrolment
+from e2s.security.pki.rights import RULE, decide
 from e2s.security.registration.home import POLICY, Home, policy_in
 from e2s.security.registration.office import Office
 
@@ -43,6 +44,7 @@ class Desk:
     folder: Path
     root: Certificate
     subjects: Mapping[str, Subject]
+    enrolment: Enrolment | None = None
     names: frozenset[str] = frozenset()
     closing: ExitStack = field(default_factory=ExitStack, repr=False)
     _mark: tuple[int, ...] = field(default=(), repr=False)
@@ -82,6 +84,27 @@ class Desk:
         if found is None:
             raise Refusal("no-such-policy", f"the policies are {' '.join(self.subjects)}", policy=name[:64])
         return found
+
+    @property
+    def enrolling(self) -> Enrolment:
+        """The office of enrolment; raises :class:`Refusal` ``no-enrolment`` where there is none."""
+        if self.enrolment is None:
+            raise Refusal("no-enrolment", "there is no office of enrolment beside this CA")
+        return self.enrolment
+
+    def require(self, officer: str, *rights: str) -> None:
+        """Raise unless the officer holds one of the rights; that she does not is an event.
+
+        :class:`Refusal` ``not-authorised`` or ``duties-not-separate``.
+        """
+        decisions = [decide(self.office.authoriser, officer, right, self.office.ca) for right in rights]
+        if any(isinstance(one, Granted) for one in decisions):
+            return
+        refused = [one for one in decisions if isinstance(one, Refused)]
+        first = next((one for one in refused if one.rule == RULE), refused[0])
+        refusal = Refusal(first.rule, first.because, officer=officer, right=rights[0])
+        self.refused(refusal, officer=officer, right=rights[0])
+        raise refusal
 
     def holds(self, officer: str, *rights: str) -> bool:
         """Whether the officer holds one of the rights, and none beside it that is to be another's."""
