@@ -11,6 +11,7 @@ import json
 import secrets
 import select
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -26,11 +27,17 @@ from typing import IO
 
 from bench.figure import Figure
 from e2s.base.instants import SystemClock
+from e2s.network.sessions.client import HttpExchange
+from e2s.network.sessions.tls import client_context
 from e2s.security.certificates.certify import request
 from e2s.security.enrolment.asking import Asked, Invited, Issued
 from e2s.security.enrolment.invitations import code_of
 from e2s.security.enrolment.policy import shipped
+from e2s.security.est import bodies
+from e2s.security.est.asking import basic
 from e2s.security.keys.generation import generate
+from e2s.security.scep.messages import Kind
+from tests.worlds.scep import Device, request_of
 
 HERE = Path(__file__).parent
 IN_FLIGHT, EACH, ROUNDS = 16, 320, 7
@@ -101,9 +108,9 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *doors: str, tls: bool = False) -> Iterator[Site]:
-    """Doors in a process of their own, on the disk that the figures are measured on."""
-    command = [sys.executable, "-m", "bench.enrolment", str(folder), "tls" if tls else "plain", *doors]
+def site(folder: Path, *doors: str, tls: bool = False, module: str = "bench.enrolment") -> Iterator[Site]:
+    """Doors, which ``module`` makes, in a process of their own, on the disk that the figures are measured on."""
+    command = [sys.executable, "-m", module, str(folder), "tls" if tls else "plain", *doors]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent, text=True
     ) as process:
@@ -124,12 +131,18 @@ def site(folder: Path, *doors: str, tls: bool = False) -> Iterator[Site]:
 # ------------------------------------------------------------------ who asks
 
 
-def load(port: int, messages: Sequence[bytes]) -> float:
-    """The seconds that messages take by as many connections as are in flight, each answered by 200."""
+def load(port: int, messages: Sequence[bytes], context: ssl.SSLContext | None = None) -> float:
+    """The seconds that messages take by as many connections as are in flight, each answered by 200.
+
+    With a ``context`` they are of TLS, open before anything is timed.
+    """
     waiting, poll, sockets, parts = iter(messages), select.epoll(), {}, {}
     for _ in range(IN_FLIGHT):
         one = socket.create_connection(("127.0.0.1", port))
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            one = context.wrap_socket(one, server_hostname="localhost")
+            one.settimeout(0)
         poll.register(one, select.EPOLLIN)
         sockets[one.fileno()], parts[one.fileno()] = one, b""
     begin = time.perf_counter()
@@ -138,7 +151,7 @@ def load(port: int, messages: Sequence[bytes]) -> float:
         one.sendall(next(waiting))
     while busy:
         for number, _ in poll.poll():
-            parts[number] += sockets[number].recv(65_536)
+            parts[number] += _come(sockets[number])
             if not _whole(parts[number]):
                 continue
             parts[number] = b""
@@ -152,6 +165,17 @@ def load(port: int, messages: Sequence[bytes]) -> float:
         one.close()
     poll.close()
     return taken
+
+
+def _come(one: socket.socket) -> bytes:
+    """What has come; of TLS nothing, where it was a ticket or half a record."""
+    try:
+        octets = one.recv(65_536)
+        while isinstance(one, ssl.SSLSocket) and one.pending():
+            octets += one.recv(65_536)
+    except ssl.SSLWantReadError:
+        return b""
+    return octets
 
 
 def _whole(octets: bytes) -> bool:
@@ -206,6 +230,40 @@ def rounds() -> Iterator[Figure]:
             return [posted("/enrol/pkcs10", one, authorization=bearer) for one in made(EACH)]
 
         yield measured("page", here, prepared, lambda messages: load(here.port, messages))  # type: ignore[arg-type]
+    yield from _est(disk)
+    yield from _scep(disk)
+
+
+def _est(disk: Path) -> Iterator[Figure]:
+    """EST over TLS that stays open."""
+    with TemporaryDirectory(dir=disk) as folder, site(Path(folder), "est", tls=True) as here:
+        context = client_context(here.root)
+        headers = {"authorization": basic(here.reference, here.secret), "content_type": bodies.REQUEST}
+
+        def prepared() -> list[bytes]:
+            path = "/.well-known/est/simpleenroll"
+            return [posted(path, bodies.written(one), **headers) for one in made(EACH)]
+
+        yield measured("est", here, prepared, lambda messages: load(here.port, messages, context))  # type: ignore[arg-type]
+
+
+def _scep(disk: Path) -> Iterator[Figure]:
+    """SCEP, of which two operations with RSA keys of 3,072 bits are the door's own."""
+    with TemporaryDirectory(dir=disk) as folder, site(Path(folder), "scep") as here:
+        exchange = HttpExchange()
+        device = Device(lambda one: exchange.send(f"http://127.0.0.1:{here.port}", one), SystemClock().now())
+        exchange.close()
+        asked = request_of(device.key, NAME, code_of(here.reference, here.secret))
+
+        def prepared() -> list[bytes]:
+            path = "/scep?operation=PKIOperation"
+            messages = [
+                device.message(Kind.REQUEST, asked, transaction=secrets.token_hex(16).encode())
+                for _ in range(EACH)
+            ]
+            return [posted(path, one, content_type="application/x-pki-message") for one in messages]
+
+        yield measured("scep", here, prepared, lambda messages: load(here.port, messages))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
