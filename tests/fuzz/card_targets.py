@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from e2s.base.errors import Refusal
 from e2s.security.smartcard import apdu, codes, memory, piv, tlv
+from e2s.security.smartcard.directory import Directory, read_directory
 from tests.fuzz.ground import the_same
 from tests.fuzz.target import Target
 from tests.worlds.card import PIN, PUK, Host
+from tests.worlds.pki import make_pki
 
 _NONCE, _SECRET = bytes(12), bytes(32)
 
@@ -70,6 +72,12 @@ def _memories() -> Iterator[bytes]:
     yield AESGCM(_SECRET).decrypt(sealed[start - 12 : start], sealed[start:], memory.MAGIC)
 
 
+def _directories() -> Iterator[bytes]:
+    with the_same("card-directory"):
+        chain = (make_pki().operating,)
+    yield Directory(slots={"session": 0x9A, "agreement": 0x9D}, chain=chain).encoded()
+
+
 def _objects(octets: bytes) -> None:
     parts = list(tlv.objects(octets))
     if b"".join(tlv.write(tag, value) for tag, value in parts) != octets:
@@ -80,5 +88,6 @@ def _objects(octets: bytes) -> None:
 TARGETS = (
     Target(name="card.commands", read=_commands, seeds=_seeds, most=4096, seconds=3.0),
     Target(name="card.memory", read=_remembered, seeds=_memories),
+    Target(name="card.directory", read=read_directory, seeds=_directories),
     Target(name="card.objects", read=_objects, seeds=lambda: [tlv.write(0x7F49, tlv.write(0x86, bytes(65)))]),
 )

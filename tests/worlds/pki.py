@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from e2s.base.instants import Clock
 from e2s.crypto.certificates import Certificate, serial_number
 from e2s.crypto.keys import KeySigner
-from e2s.crypto.kinds import PrivateKey
+from e2s.crypto.kinds import PrivateKey, PublicKey
 from e2s.crypto.openers import KeyOpener
 from e2s.security.certificates.certify import Wish, certify, certify_root
 from e2s.security.certificates.names import distinguished
@@ -91,20 +92,34 @@ class Pki:
         private_key: PrivateKey | None = None,
     ) -> tuple[Certificate, tuple[Certificate, ...], PrivateKey]:
         """A certificate of profile ``kind``, the chain below the root, and its private key."""
+        key = private_key or generate(suite, secrets.token_bytes)
+        more: dict[str, Any] = {"not_after": not_after, "at": at, "pan_commit": pan_commit}
+        return *self.certify(kind, names, key.public_key(), **more), key
+
+    def certify(
+        self,
+        kind: str,
+        names: str | Sequence[str],
+        key: PublicKey,
+        *,
+        not_after: datetime | None = None,
+        at: datetime | None = None,
+        pan_commit: bytes | None = None,
+    ) -> tuple[Certificate, tuple[Certificate, ...]]:
+        """A certificate of profile ``kind`` for a key that is elsewhere, and the chain below the root."""
         wanted = profile(kind)
         ca = self.bank_ca if kind.startswith("card-holder") else self.operating_ca
-        key = private_key or generate(suite, secrets.token_bytes)
         if wanted.pan_commit and pan_commit is None:
             pan_commit = sha256(b"a card number").digest()
         wish = Wish(
             profile=wanted,
             names=(names,) if isinstance(names, str) else tuple(names),
-            public_key=key.public_key(),
+            public_key=key,
             not_after=not_after,
             pan_commit=pan_commit,
         )
         made = certify(wish, ca.signer, serial=serial_number(secrets.token_bytes), at=at or self.at)
-        return made, (ca.certificate,), key
+        return made, (ca.certificate,)
 
     def signer(self, kind: str, names: str | Sequence[str], **more) -> KeySigner:
         """A signer with a new certificate of profile ``kind``."""

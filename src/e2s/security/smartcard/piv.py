@@ -19,6 +19,8 @@ DISCOVERY, CHUID, CAPABILITIES, SECURITY, HISTORY = 0x7E, 0x5FC102, 0x5FC107, 0x
 FINGERPRINTS, FACE, PRINTED, IRIS = 0x5FC103, 0x5FC108, 0x5FC109, 0x5FC121
 #: Of the key that says where others were made; there is no such object in the standard.
 ATTESTATION: Final = 0x5FFF01
+#: What the keys are called here, and the certificates of their issuers; E2S's own.
+DIRECTORY: Final = 0x5FFF10
 #: The roots that the card judges certificates by, each in an object of its own.
 ANCHORS: Final = tuple(range(0x5FFF20, 0x5FFF28))
 #: To be read only once the PIN was given.
@@ -72,7 +74,19 @@ RSA: Final = MappingProxyType({RSA2048: 256, RSA3072: 384})
 CURVES: Final = MappingProxyType({P256: 32, P384: 48})
 
 OBJECTS: Final = frozenset(
-    {CHUID, CAPABILITIES, SECURITY, HISTORY, FINGERPRINTS, FACE, PRINTED, IRIS, ATTESTATION, *ANCHORS}
+    {
+        CHUID,
+        CAPABILITIES,
+        SECURITY,
+        HISTORY,
+        FINGERPRINTS,
+        FACE,
+        PRINTED,
+        IRIS,
+        ATTESTATION,
+        DIRECTORY,
+        *ANCHORS,
+    }
     | {slot.certificate for slot in SLOTS.values()}
 )
 #: The longest object.
