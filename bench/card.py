@@ -39,7 +39,7 @@ def rounds() -> Iterator[Figure]:
 
 
 def _signature(host: CardHost) -> Figure:
-    """A digest signed by key 9A, the PIN given before; the bare signature is the library's, in this process."""
+    """A digest signed by key 9A, the PIN given before; the bare signature is the library's, here."""
     host.manage(MANAGEMENT, piv.AES256, secrets.token_bytes)
     host.generate(0x9A, piv.P256)
     host.verify(Phrase(PIN))
