@@ -88,7 +88,9 @@ def test_a_provider_is_trusted_within_limits(office, petra):
     state = acts.trust(office, petra, provider(), why="contract 7")
     anna = someone("anna@partner.example")
     assert verdict(state, anna)[0].name == "partner"
-    assert refused(verdict, state, anna, oids.EKU_SERVER) == "beyond-trust"
+    assert refused(verdict, state, anna, oids.EKU_SERVER) == "wrong-purpose"
+    narrow = acts.records.State({"partner": provider(purposes=("tls-client",))})
+    assert refused(verdict, narrow, anna) == "beyond-trust"
     assert refused(verdict, state, someone("anna@other.example")) == "beyond-trust"
     assert refused(verdict, office.state(), anna, oids.SIGNING["officer"]) in {
         "wrong-purpose",
