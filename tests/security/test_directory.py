@@ -171,7 +171,7 @@ def test_a_cross_certificate_stands_as_a_pair_at_its_issuer(published):
     other = make_pki(community="fair").root
     crossed = cross(other)
     with published.database.transaction() as connection:
-        store.hold(connection, [published.mirror._row(crossed, b"x")])
+        store.hold(connection, [published.mirror._row(crossed.der, b"x")])
     published.mirror.want(["cn=root"])
     published.publish()
     (pair,) = published.values("cn=root")[entries.PAIR]
@@ -237,8 +237,7 @@ def test_a_revoked_certificate_does_not_come_back_when_the_publisher_begins_anew
     published.publish()
     published.restart("another.sqlite")
     put = []
-    published.sender._server = watched = Watched(published.session, put)
-    assert watched
+    published.sender._server = Watched(published.session, put)
     published.publish()
     assert not [one for one in put if b"anna" in one.attributes.get("uid", ())]
 
@@ -503,9 +502,9 @@ NAMES = [
 def test_no_name_leaves_its_place_or_is_taken_for_another(published, server, name):
     anna = published.issue(ANNA)
     other = leaf(root(), common=name, unit="alpha", names=(f"urn:e2s:market:alpha:{name}",)).certificate
-    place = published.tree.place(other)
+    place = published.tree.place(entries.sight(other.der))
     with published.database.transaction() as connection:
-        store.hold(connection, [published.mirror._row(other, b"x")])
+        store.hold(connection, [published.mirror._row(other.der, b"x")])
     published.mirror.want([place.key])
     assert published.publish().refused == 0
     kind, above = place.key.split(",", 1)
@@ -519,7 +518,7 @@ def test_no_name_leaves_its_place_or_is_taken_for_another(published, server, nam
 def test_no_certificate_takes_the_place_of_who_writes(published, server):
     publisher = server.slapd.publisher.removesuffix(f",{SUFFIX}")
     for names, kind in ((("publisher",), "tls-server"), (("urn:e2s:market:publisher",), "organisation")):
-        assert published.tree.place(published.issue(*names, kind=kind)).key != publisher
+        assert published.tree.place(entries.sight(published.issue(*names, kind=kind).der)).key != publisher
 
 
 # How it is protected

@@ -7,16 +7,17 @@ follows from what it holds, so making it anew always gives the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cryptography import x509
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der
-from e2s.crypto.certificates import Certificate
+from e2s.crypto.certificates import MAX_CERTIFICATE_BYTES, UNREADABLE
 
 #: RFC 4523, 2 and 5: values whose transfer is the DER, for which the option stands.
 USER: Final = "userCertificate;binary"
@@ -59,11 +60,22 @@ class Role(Enum):
     PAIR = 2
 
 
+class Facts(NamedTuple):
+    """What an entry says of one of its certificates beside its octets; texts as they stand in it."""
+
+    common: str = ""
+    units: tuple[str, ...] = ()
+    mails: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
 class Held(NamedTuple):
-    """One certificate of an entry."""
+    """One certificate of an entry, DER."""
 
     role: Role
-    certificate: Certificate
+    der: bytes
+    facts: Facts
 
 
 class HeldList(NamedTuple):
@@ -107,25 +119,74 @@ def _compared(name: str) -> Callable[[bytes], bytes]:
     return bytes if name in BINARY or name == "labeledURI" else bytes.lower
 
 
+class Sight(NamedTuple):
+    """A certificate as far as its place and its entry ask; its key is not read, which nobody here uses."""
+
+    facts: Facts
+    subject: x509.Name
+    issuer: x509.Name
+    ca: bool
+    uses: frozenset[str]
+    ends: datetime
+    serial: int
+
+
+def sight(octets: bytes) -> Sight:
+    """Read a certificate, DER, for the directory; raises :class:`Refusal` ``bad-certificate``."""
+    if len(octets) > MAX_CERTIFICATE_BYTES:
+        raise Refusal("bad-certificate", "the certificate is larger than may be read", size=len(octets))
+    try:
+        return _seen(x509.load_der_x509_certificate(octets))
+    except UNREADABLE as error:
+        raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
+
+
+def _seen(parsed: x509.Certificate) -> Sight:
+    values: dict[type, Any] = {type(one.value): one.value for one in parsed.extensions}
+    names: dict[type, list[str]] = {}
+    for name in values.get(x509.SubjectAlternativeName, ()):
+        names.setdefault(type(name), []).append(str(name.value))
+    common, units = "", list[str]()
+    for attribute in parsed.subject:
+        if attribute.oid == x509.NameOID.COMMON_NAME:
+            common = common or str(attribute.value)
+        elif attribute.oid == x509.NameOID.ORGANIZATIONAL_UNIT_NAME:
+            units.append(str(attribute.value))
+    uris, mails, hosts, ips = (tuple(names.get(kind, ())[:MAX_NAMES]) for kind in _NAMES)
+    basic = values.get(x509.BasicConstraints)
+    return Sight(
+        facts=Facts(common, tuple(units[:MAX_NAMES]), tuple(filter(str.isascii, mails)), uris, hosts + ips),
+        subject=parsed.subject,
+        issuer=parsed.issuer,
+        ca=basic is not None and basic.ca,
+        uses=frozenset(one.dotted_string for one in values.get(x509.ExtendedKeyUsage, ())),
+        ends=parsed.not_valid_after_utc,
+        serial=parsed.serial_number,
+    )
+
+
+_NAMES: Final = (x509.UniformResourceIdentifier, x509.RFC822Name, x509.DNSName, x509.IPAddress)
+
+
 def person(uid: str, held: Sequence[Held]) -> dict[str, tuple[bytes, ...]]:
     """A person's values (RFC 2798, RFC 4523, 4.1)."""
-    certificates = [one.certificate for one in held]
-    names = _texts(map(_common_name, certificates)) or (uid.encode(),)
+    known = [one.facts for one in held]
+    names = _texts(one.common for one in known) or (uid.encode(),)
     return _filled(
         objectClass=(b"inetOrgPerson", b"pkiUser"),
         uid=(uid.encode(),),
         cn=names,
         sn=names[:1],
-        ou=_texts(one for each in certificates for one in _units(each)),
-        mail=_texts(mail for each in certificates for mail in _mails(each)),
-        labeledURI=_texts(name for each in certificates for name in each.names),
+        ou=_texts(unit for one in known for unit in one.units),
+        mail=_texts(mail for one in known for mail in one.mails),
+        labeledURI=_texts(uri for one in known for uri in one.uris),
         **{USER: _ders(held, Role.USER)},
     )
 
 
 def party(unit: str, held: Sequence[Held]) -> dict[str, tuple[bytes, ...]]:
     """A party's values: its unit, above its people, with the certificates of its own."""
-    uris = _texts(name for each in held for name in each.certificate.names)
+    uris = _texts(uri for one in held for uri in one.facts.uris)
     classes = [b"organizationalUnit"]
     if held:
         classes += [b"pkiUser", *([b"labeledURIObject"] if uris else ())]
@@ -145,8 +206,8 @@ def application(
     A complete list stands under both attributes that clients look at; with one of it, a CA has the older
     class certificationAuthority as well, which asks for all three (4.5).
     """
-    subjects = [one.certificate for one in held if one.role is not Role.PAIR]
-    uris = _texts(name for each in subjects for name in each.names)
+    subjects = [one.facts for one in held if one.role is not Role.PAIR]
+    uris = _texts(uri for one in subjects for uri in one.uris)
     authority, whole = _ders(held, Role.CA), _lists(lists, delta=False)
     delta, pairs, users = _lists(lists, delta=True), _ders(held, Role.PAIR), _ders(held, Role.USER)
     classes = [b"applicationProcess"]
@@ -155,10 +216,10 @@ def application(
     classes += [b"certificationAuthority"] if authority and whole else []
     classes += [b"deltaCRL"] if delta else []
     classes += [b"labeledURIObject"] if uris else []
-    hosts = [name for each in subjects for name in (*each.dns, *each.ips)]
+    names = [common, *(one.common for one in subjects), *(host for one in subjects for host in one.hosts)]
     return _filled(
         objectClass=tuple(classes),
-        cn=_texts((common, *map(_common_name, subjects), *hosts)),
+        cn=_texts(names),
         labeledURI=uris,
         **{
             USER: users,
@@ -192,9 +253,9 @@ def top(kind: str, value: str) -> dict[str, tuple[bytes, ...]]:
     return {"objectClass": classes[kind], kind: (value.encode(),), **more}
 
 
-def write_pair(issued: Certificate) -> bytes:
-    """A CertificatePair of a certificate that this CA gave to another (RFC 4523, 2.3)."""
-    return der.sequence(der.tlv(0xA1, issued.der))
+def write_pair(issued: bytes) -> bytes:
+    """A CertificatePair of a certificate, DER, that this CA gave to another (RFC 4523, 2.3)."""
+    return der.sequence(der.tlv(0xA1, issued))
 
 
 def read_pair(octets: bytes) -> tuple[bytes, bytes]:
@@ -260,8 +321,8 @@ def _filled(**attributes: tuple[bytes, ...]) -> dict[str, tuple[bytes, ...]]:
 
 
 def _ders(held: Sequence[Held], role: Role) -> tuple[bytes, ...]:
-    some = [one.certificate for one in held if one.role is role]
-    return tuple(dict.fromkeys(write_pair(one) if role is Role.PAIR else one.der for one in some))
+    some = [one.der for one in held if one.role is role]
+    return tuple(dict.fromkeys(map(write_pair, some) if role is Role.PAIR else some))
 
 
 def _lists(lists: Sequence[HeldList], *, delta: bool) -> tuple[bytes, ...]:
@@ -275,18 +336,3 @@ def _texts(texts: Iterable[str]) -> tuple[bytes, ...]:
         if 0 < len(text) <= MAX_TEXT and text.isprintable() and not text.isspace() and len(kept) < MAX_NAMES:
             kept.setdefault(text.casefold(), text.encode())
     return tuple(kept.values())
-
-
-def _common_name(certificate: Certificate) -> str:
-    found = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(found[0].value) if found else ""
-
-
-def _units(certificate: Certificate) -> Iterator[str]:
-    found = certificate.x509.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
-    yield from (str(one.value) for one in found[:MAX_NAMES])
-
-
-def _mails(certificate: Certificate) -> Iterator[str]:
-    names = certificate.values.get(x509.SubjectAlternativeName, ())
-    yield from (one.value for one in names if isinstance(one, x509.RFC822Name) and one.value.isascii())

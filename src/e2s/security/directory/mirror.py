@@ -12,6 +12,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from e2s.base.database import Database
@@ -20,7 +21,7 @@ from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.crypto.certificates import Certificate
 from e2s.security.directory import store
-from e2s.security.directory.entries import Entry, Held, HeldList, Role
+from e2s.security.directory.entries import Entry, Facts, Held, HeldList, Role, sight
 from e2s.security.directory.tree import Tree
 from e2s.security.repository.following import Change, Feed
 from e2s.security.repository.published import Listed
@@ -35,6 +36,7 @@ LIST: Final = "list"
 ENTRY: Final = "entry"
 #: By whom the CAs themselves are noted: they come by no feed.
 _ABOVE: Final = b"above "
+_ROLES: Final = {role.value: role for role in Role}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Mirror:
                 if store.setting(connection, one.id):
                     continue
                 # Each by itself: two CAs above may have numbered alike
-                row = self._row(one, _ABOVE + one.digest)
+                row = self._row(one.der, _ABOVE + one.digest)
                 store.hold(connection, [row])
                 self._wait(connection, ENTRY, [str(row["key"])])
                 store.set_to(connection, one.id, "noted")
@@ -169,7 +171,7 @@ class Mirror:
         """Whether a certificate is one that the directory has no more; an unreadable one it never had."""
         keep = self._policy.keep_ended
         try:
-            end = Certificate.read(der).not_after
+            end = sight(der).ends
         except Refusal:
             return True
         return keep is not None and end < self._clock.now() - keep
@@ -192,8 +194,9 @@ class Mirror:
         certificates: dict[str, list[Held]] = {key: [] for key in keys}
         lists: dict[str, list[HeldList]] = {key: [] for key in keys}
         with self.database.reading() as connection:
-            for row in store.held(connection, keys):
-                certificates[row.key].append(Held(Role(row.role), Certificate.read(row.der)))
+            for key, role, der, facts in store.held(connection, keys):
+                known = msgspec.msgpack.decode(facts, type=Facts)
+                certificates[key].append(Held(_ROLES[role], der, known))
             for row in store.lists(connection, keys):
                 lists[row.key].append(HeldList(bool(row.delta), bytes(row.der)))
         return {key: self.tree.entry(key, certificates[key], lists[key]) for key in keys}
@@ -204,7 +207,7 @@ class Mirror:
         for change in changes:
             if change.der:
                 try:
-                    rows.append(self._row(Certificate.read(change.der), ca))
+                    rows.append(self._row(change.der, ca))
                 except Refusal as refusal:
                     named = {f"serial {change.serial:x}": refusal.rule}
                     store.settle(connection, (), named, self._clock.now())
@@ -216,16 +219,18 @@ class Mirror:
                 touched |= {} if key is None else {key: None}
         self._wait(connection, ENTRY, touched)
 
-    def _row(self, certificate: Certificate, ca: bytes) -> dict[str, object]:
-        place = self.tree.place(certificate)
+    def _row(self, der: bytes, ca: bytes) -> dict[str, object]:
+        seen = sight(der)
+        place = self.tree.place(seen)
         return {
             "key": place.key,
             "role": place.role.value,
             "ca": ca,
-            "serial": store.serial_octets(certificate.serial),
+            "serial": store.serial_octets(seen.serial),
             "standing": 1,
-            "not_after": store.seconds(certificate.not_after),
-            "der": certificate.der,
+            "not_after": store.seconds(seen.ends),
+            "facts": msgspec.msgpack.encode(seen.facts),
+            "der": der,
         }
 
     def _wait(self, connection: sa.Connection, topic: str, keys: Iterable[str]) -> None:

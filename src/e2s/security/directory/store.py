@@ -17,7 +17,8 @@ from e2s.base.outbox import outbox_table
 from e2s.base.prepared import Prepared, given
 
 TABLES = sa.MetaData()
-#: ``role`` is a :class:`~e2s.security.directory.entries.Role`; ``standing`` is 1 until it is withdrawn.
+#: ``role`` is a :class:`~e2s.security.directory.entries.Role`; ``standing`` is 1 until it is withdrawn;
+#: ``facts`` what its entry says of it, as MessagePack.
 HELD = sa.Table(
     "held",
     TABLES,
@@ -28,6 +29,7 @@ HELD = sa.Table(
     sa.Column("serial", sa.LargeBinary, nullable=False),
     sa.Column("standing", sa.Integer, nullable=False),
     sa.Column("not_after", sa.Integer, nullable=False, index=True),
+    sa.Column("facts", sa.LargeBinary, nullable=False),
     sa.Column("der", sa.LargeBinary, nullable=False),
     sa.Index("held_of_serial", "serial", "ca", unique=True),
 )
@@ -64,7 +66,7 @@ SETTING = sa.Table(
 )
 OUTBOX = outbox_table(TABLES)
 
-_ROW = ("key", "role", "ca", "serial", "standing", "not_after", "der")
+_ROW = ("key", "role", "ca", "serial", "standing", "not_after", "facts", "der")
 _HOLD = Prepared(HELD.insert().prefix_with("OR REPLACE"), _ROW)
 _STAND = Prepared(
     HELD.update()
@@ -74,7 +76,7 @@ _STAND = Prepared(
 _KEY = Prepared(sa.select(HELD.c.key).where(HELD.c.serial == given("serial"), HELD.c.ca == given("ca")))
 _keys = sa.func.json_each(given("keys")).table_valued("value")
 _OF_KEYS = Prepared(
-    sa.select(HELD.c.key, HELD.c.role, HELD.c.der)
+    sa.select(HELD.c.key, HELD.c.role, HELD.c.der, HELD.c.facts)
     .where(HELD.c.key.in_(sa.select(_keys.c.value)), HELD.c.standing == 1)
     .order_by(HELD.c.id)
 )
@@ -137,9 +139,9 @@ def stand(connection: sa.Connection, ca: bytes, serial: int, *, standing: bool) 
     return None if found is None else str(found)
 
 
-def held(connection: sa.Connection, keys: Sequence[str]) -> list[sa.Row[Any]]:
-    """Key, role and DER of the certificates that stand in these entries, the first issued first."""
-    return _OF_KEYS.rows(connection, keys=json.dumps(list(keys)))
+def held(connection: sa.Connection, keys: Sequence[str]) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Key, role, DER and facts of the certificates that stand in these entries, the first issued first."""
+    yield from _OF_KEYS.cursor(connection, {"keys": json.dumps(list(keys))})
 
 
 def lists(connection: sa.Connection, keys: Sequence[str]) -> list[sa.Row[Any]]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from cryptography import x509
@@ -29,9 +30,8 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.security.certificates.profiles import PROFILES
 from e2s.security.directory import entries
-from e2s.security.directory.entries import Entry, Held, HeldList, Role
+from e2s.security.directory.entries import Entry, Held, HeldList, Role, Sight
 from e2s.security.directory.names import Dn, label, read_dn, same, write_dn
-from e2s.security.verification.traits import traits
 
 _URN: Final = "urn:e2s:"
 #: Who has a certificate for one of these is a process, not a person.
@@ -59,11 +59,22 @@ class Tree:
     suffix: Dn
     community: str
 
-    def place(self, certificate: Certificate) -> Place:
-        """Where a certificate of this community's CAs stands; raises :class:`Refusal` ``bad-certificate``."""
-        if traits(certificate).ca:
-            return self._of_ca(certificate)
-        return Place(self._of_name(certificate), Role.USER)
+    @cached_property
+    def _top(self) -> str:
+        return write_dn(self.suffix)
+
+    @cached_property
+    def _same(self) -> Dn:
+        return same(self.suffix)
+
+    def place(self, seen: Sight) -> Place:
+        """Where a certificate of this community's CAs stands."""
+        if not seen.ca:
+            return Place(self._of_name(seen), Role.USER)
+        # one of another community's CA stands with its issuer (RFC 4523, 2.3)
+        if _values(seen.subject)[0] == self.community:
+            return Place(self._named(seen.subject), Role.CA)
+        return Place(self._named(seen.issuer), Role.PAIR)
 
     def of_ca(self, certificate: Certificate) -> str:
         """The key of a CA's own entry, by its subject."""
@@ -97,12 +108,12 @@ class Tree:
 
     def dn(self, key: str) -> str:
         """The whole name of an entry."""
-        return f"{key},{write_dn(self.suffix)}" if key else write_dn(self.suffix)
+        return f"{key},{self._top}" if key else self._top
 
     def key(self, dn: str) -> str | None:
         """The key in a name that a directory gives; None of one that lies elsewhere."""
         try:
-            name, above = same(read_dn(dn)), same(self.suffix)
+            name, above = same(read_dn(dn)), self._same
         except Refusal:
             return None
         if len(name) < len(above) or name[len(name) - len(above) :] != above:
@@ -112,30 +123,23 @@ class Tree:
     def top(self) -> Entry:
         """The entry at the top."""
         kind, value = self.suffix[0][0]
-        return Entry(dn=write_dn(self.suffix), attributes=entries.top(kind.lower(), value))
+        return Entry(dn=self._top, attributes=entries.top(kind.lower(), value))
 
-    def _of_name(self, certificate: Certificate) -> str:
-        name = certificate.name
+    def _of_name(self, seen: Sight) -> str:
+        facts = seen.facts
+        name = facts.uris[0] if facts.uris else ""
         community, party, holder = _parts(name)
-        process = not _PROCESSES.isdisjoint(certificate.ekus)
         if not party:
-            shown = (*certificate.dns, *certificate.ips)[0] if not name and _hosts(certificate) else ""
-            return f"cn={label(shown or name or _octets_label(certificate))}"
+            shown = name or next(iter(facts.hosts), "") or f"subject {seen.subject.public_bytes().hex()}"
+            return f"cn={label(shown)}"
         above = self._unit(community, party)
         if not holder:
             return above
-        return f"{'cn' if process else 'uid'}={label(holder)},{above}"
+        return f"{'uid' if _PROCESSES.isdisjoint(seen.uses) else 'cn'}={label(holder)},{above}"
 
     def _unit(self, community: str, party: str) -> str:
         """The key of a party; one of another community never is that of ours."""
         return f"ou={label(party if community == self.community else f'{community}:{party}')}"
-
-    def _of_ca(self, certificate: Certificate) -> Place:
-        """A CA's certificate stands at the CA; one of another community's at its issuer (RFC 4523, 2.3)."""
-        subject = certificate.x509.subject
-        if _values(subject)[0] == self.community:
-            return Place(self._named(subject), Role.CA)
-        return Place(self._named(certificate.x509.issuer), Role.PAIR)
 
     def _named(self, name: x509.Name) -> str:
         """The key of a CA's name; one of another form than ours is told apart by its octets."""
@@ -159,12 +163,3 @@ def _parts(name: str) -> tuple[str, str, str]:
     if not name.startswith(_URN) or len(parts) < 4 or not all(parts[2:4]):
         return "", "", ""
     return parts[2], parts[3], parts[4] if len(parts) > 4 else ""
-
-
-def _hosts(certificate: Certificate) -> bool:
-    return bool(certificate.dns or certificate.ips)
-
-
-def _octets_label(certificate: Certificate) -> str:
-    """What calls a certificate without a name: its subject."""
-    return f"subject {certificate.slices.subject.hex()}"

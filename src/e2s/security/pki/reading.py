@@ -12,20 +12,21 @@ from e2s.security.pki.feed import Change, Kind, Listed
 
 #: Changes that are told at once.
 MOST_CHANGES = 1000
+_KINDS = {kind.value: kind for kind in Kind}
+_ISSUED, _RELEASED = Kind.ISSUED.value, Kind.RELEASED.value
 
 
 def changes(connection: sa.Connection, after: int, most: int = MOST_CHANGES) -> list[Change]:
     """What was issued, revoked, held and released behind change ``after`` (0: from the first on)."""
-    rows = store.changes(connection, after, min(most, MOST_CHANGES))
     return [
         Change(
-            number=row.number,
-            serial=int.from_bytes(row.serial, "big"),
-            entry=None if row.kind == Kind.RELEASED.value else row.entry,
-            kind=Kind(row.kind),
-            der=(row.der or b"") if row.kind == Kind.ISSUED.value else b"",
+            number=number,
+            serial=int.from_bytes(serial, "big"),
+            entry=None if kind == _RELEASED else entry,
+            kind=_KINDS[kind],
+            der=(der or b"") if kind == _ISSUED else b"",
         )
-        for row in rows
+        for number, kind, serial, der, entry in store.changes(connection, after, min(most, MOST_CHANGES))
     ]
 
 

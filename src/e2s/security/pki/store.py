@@ -304,9 +304,9 @@ def withdraw(
     _REVOKE.run(connection, {**told, **values})
 
 
-def changes(connection: sa.Connection, after: int, most: int) -> list[sa.Row[Any]]:
+def changes(connection: sa.Connection, after: int, most: int) -> Iterator[tuple[Any, ...]]:
     """The feed behind number ``after``: number, kind, serial, der and, of what is no issue, entry."""
-    return _FEED.rows(connection, after=after, most=most)
+    yield from _FEED.cursor(connection, {"after": after, "most": most})
 
 
 def put_word(connection: sa.Connection, digest: bytes, octets: bytes, at: datetime) -> bool:
