@@ -176,7 +176,8 @@ def release(vault: Vault, case: str) -> Document:
         except Refusal as refusal:
             vault.refused(refusal, case=file.row.id)
             raise
-        entries = [_entry(vault, file, "released", file.row.id, at, members)]
+        more = {**members, "lists": sorted(used)}
+        entries = [_entry(vault, file, "released", file.row.id, at, more)]
         with vault.database.transaction() as connection:
             if _moved(connection, file):
                 continue
@@ -216,9 +217,10 @@ def _open(vault: Vault, word: Word, at: datetime) -> Document:
     basis = check_case(word, kept, policy, judge, at)
     vault.check_self(judge, at)
     holder = kept[0].holder
-    entries = [_signed_entry(vault, word.id, 1, NONE, "opened", word.id, at, {})]
+    lists = {"lists": sorted(used)}
+    entries = [_signed_entry(vault, word.id, 1, NONE, "opened", word.id, at, lists)]
     if basis.notify:
-        told = {"to": holder}
+        told = {**lists, "to": holder}
         entries.append(_signed_entry(vault, word.id, 2, entries[0].id, "notified", word.id, at, told))
     with vault.database.transaction() as connection:
         known = _taken(connection, word)
@@ -258,7 +260,7 @@ def _follow(vault: Vault, word: Word, boxes: Sequence[bytes], at: datetime) -> D
     judge = vault.judge(used)
     _check(word, file, judge, at, boxes)
     vault.check_self(judge, at)
-    entries = [_entry(vault, file, event, word.id, at, {})]
+    entries = [_entry(vault, file, event, word.id, at, {"lists": sorted(used)})]
     with vault.database.transaction() as connection:
         known = _taken(connection, word)
         if known is not None:

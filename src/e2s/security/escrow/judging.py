@@ -47,6 +47,7 @@ from e2s.security.escrow.words import (
     STOP,
     Word,
     case_id,
+    digest_of,
     read,
 )
 from e2s.security.verification.verifier import Verifier
@@ -84,6 +85,7 @@ class _Walk:
     told: bool = False
     approvals: list[Word] = field(default_factory=list)
     releases: list[str] = field(default_factory=list)
+    lists: set[str] = field(default_factory=set)
     at: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -103,7 +105,8 @@ def judge_transcript(octets: bytes, anchors: Sequence[Certificate]) -> Account:
     """What the transcript says, if everything in it is good under one of ``anchors``.
 
     Raises :class:`Refusal` of the rule that is broken: of its form and signatures, ``transcript-order``,
-    ``word-missing``, ``word-extra``, ``state-differs``, ``owner-not-told``, and those of the rules of a case.
+    ``word-missing``, ``word-extra``, ``state-differs``, ``owner-not-told``, ``other-lists``, and those of the
+    rules of a case.
     """
     given = read_transcript(octets)
     chain = _ceremonies(given, anchors)
@@ -137,9 +140,10 @@ def _walk(walk: _Walk, entries: Sequence[Word]) -> None:
         if said["at"] < last:
             raise Refusal("transcript-order", "an entry is older than the one before", number=number)
         at = parse_instant(said["at"])
+        walk.state = follow(walk.state, said["kind"])
+        walk.lists.update(said["lists"])
         walk.judge.here(entry, at)
         walk.judge.keeper(entry, at)
-        walk.state = follow(walk.state, said["kind"])
         _STEPS[said["kind"]](walk, entry, at)
         walk.at[said["kind"]] = said["at"]
         previous, last = entry.id, said["at"]
@@ -206,6 +210,8 @@ def _check_end(walk: _Walk, given: Transcript, pairs: Sequence[tuple[Word, Word]
     """Raise unless the words are those of the entries, and the policy was in force."""
     if walk.words:
         raise Refusal("word-extra", "a word is there that the vault did not take")
+    if sorted(walk.lists) != sorted(map(digest_of, given.octets("lists"))):
+        raise Refusal("other-lists", "the lists are not those by which the words were judged")
     if walk.state != given.document["state"]:
         raise Refusal("state-differs", "the entries lead to another state", state=walk.state)
     if walk.policy.basis(walk.case.document["basis"]).notify and not walk.told:

@@ -142,11 +142,18 @@ APPROVAL: Final = _form(
 )
 STOP: Final = _form("stop", {"case": digest, "why": text(300)})
 RECEIPT: Final = _form("receipt", {"case": digest, "release": digest})
-#: Of the vault: what it took or did in a case, when, and after what.
+#: Of the vault: what it took or did in a case, when, after what, and by which revocation lists.
 KINDS: Final = ("opened", "notified", "approved", "stopped", "released", "received")
 ENTRY: Final = _form(
     "entry",
-    {"case": digest, "number": integer(1, 9999), "previous": digest, "kind": one_of(*KINDS), "of": digest},
+    {
+        "case": digest,
+        "number": integer(1, 9999),
+        "previous": digest,
+        "kind": one_of(*KINDS),
+        "of": digest,
+        "lists": list_of(digest, 256),
+    },
     {"to": _NAME, "approvals": list_of(digest, MAX_OFFICERS, 1)},
 )
 #: An officer's share of one deposit, shared again among the officers of another policy.
