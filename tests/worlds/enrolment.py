@@ -250,7 +250,8 @@ class World:
         origin = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{port}"
         doors = Doors(self.desk, self.setting(origin=origin, **more), names=names or None)
         files = self.tls_files() if tls else None
-        with Served(doors, tls=files, port=port, tick=lambda: doors.tick(self.clock.now())) as served:
+        tick = lambda: doors.tick(self.clock.now())  # noqa: E731 - as the server calls it
+        with Served(doors, tls=files, port=port, tick=tick, threads=16, quick=doors.quick) as served:
             yield served
         doors.close()
 

@@ -13,6 +13,8 @@ from e2s.cli.homes import LOOPBACK, phrase_of
 from e2s.cli.report import say
 from e2s.community.doors import DOORS
 
+_THREADS = 16
+
 
 def serve(
     folder: Folder,
@@ -55,5 +57,12 @@ def serve(
         if tls_cert is not None and tls_key is not None:
             anchors = standing.anchors_file()
             tls = TlsFiles(certificate_file=tls_cert, key_file=tls_key, client_anchors_file=anchors)
-        server = Server(standing.handle, listening, tls=tls, tick=standing.tick, quick=standing.quick)
+        server = Server(
+            standing.handle,
+            listening,
+            tls=tls,
+            tick=standing.tick,
+            threads=_THREADS,  # those who wait for the same commit share it
+            quick=standing.quick,
+        )
         server.run(ready=lambda: say(f"serving {here}: {' '.join(standing.names)}"))

@@ -15,7 +15,7 @@ from typing import Final, cast
 from e2s.base.errors import Misuse
 from e2s.base.http import Handler, Request, Response
 from e2s.security.enrolment.asking import Desk
-from e2s.security.enrolment.setting import Closing, DoorSetting, Factory, Ticking
+from e2s.security.enrolment.setting import Closing, DoorSetting, Factory, Quick, Ticking
 
 #: Of each door: where it is made, and at which paths it is.
 DOORS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
@@ -65,6 +65,15 @@ class Doors:
         """Whether the path leads to a door."""
         plain = path.partition("?")[0]
         return any(plain == prefix or plain.startswith(f"{prefix}/") for prefix, _ in self._paths)
+
+    def quick(self, request: Request) -> bool:
+        """Whether the door that the path leads to answers at once."""
+        path = request.path.partition("?")[0]
+        for prefix, door in self._paths:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                made: object = door
+                return isinstance(made, Quick) and made.quick(request)
+        return True
 
     def tick(self, now: datetime) -> None:
         """What each door has to do in time."""

@@ -119,6 +119,8 @@ class StandingDoors:
 
     def quick(self, request: Request) -> bool:
         """Whether it is answered at once."""
+        if self._doors is not None and self._doors.leads(request.path):
+            return self._doors.quick(request)
         return self._serving.quick(request)
 
     def tick(self) -> None:

@@ -15,6 +15,7 @@ MAX_BYTES: Final = 64 * 1024
 #: Commas, colons and opening brackets: so many values are costly to hold.
 _MAX_MARKS: Final = 4096
 _MAX_DEPTH: Final = 8
+_EXACT: Final = 1 << 53
 
 
 def read_object(octets: bytes, most: int = MAX_BYTES) -> Document:
@@ -28,8 +29,7 @@ def read_object(octets: bytes, most: int = MAX_BYTES) -> Document:
     if sum(map(octets.count, (b",", b"[", b"{"))) > _MAX_MARKS:
         raise Refusal("too-large", "the object holds more values than may be read")
     try:
-        text = octets.decode()
-        value = json.loads(text, object_pairs_hook=_once, parse_float=_never, parse_constant=_never)
+        value = _DECODER.decode(octets.decode())
     except (ValueError, RecursionError) as error:
         raise _bad("the octets are not one JSON object") from error
     if not isinstance(value, dict):
@@ -58,15 +58,25 @@ def _never(_text: str) -> Any:
     raise _bad("no number with a fraction has a place here")
 
 
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_once, parse_float=_never, parse_constant=_never)
+
+
 def _plain(value: Any, depth: int) -> bool:
     """Whether the value nests no deeper, its integers are exact anywhere and its text is whole."""
-    if isinstance(value, dict):
-        return depth > 0 and all(_plain(name, 0) and _plain(one, depth - 1) for name, one in value.items())
-    if isinstance(value, list):
-        return depth > 0 and all(_plain(one, depth - 1) for one in value)
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
-    return not isinstance(value, int) or abs(value) < 1 << 53
+    if kind is dict:
+        for name, one in value.items():
+            if not _plain(name, 0) or not _plain(one, depth - 1):
+                return False
+        return depth > 0
+    if kind is list:
+        for one in value:
+            if not _plain(one, depth - 1):
+                return False
+        return depth > 0
+    return kind is not int or -_EXACT < value < _EXACT
 
 
 def _bad(message: str) -> Refusal:

@@ -351,6 +351,7 @@ class Served:
         max_body_bytes: int = MAX_BODY_BYTES,
         host: str = "127.0.0.1",
         port: int = 0,
+        threads: int = 8,
         quick: Quick = never,
     ) -> None:
         """The socket listens from here on; answers come once the block is entered."""
@@ -360,6 +361,7 @@ class Served:
             tls=tls,
             tick=tick,
             tick_seconds=tick_seconds,
+            threads=threads,
             max_body_bytes=max_body_bytes,
             quick=quick,
         )

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from e2s.base.instants import Clock
 from e2s.base.together import Together
 from e2s.crypto.jose import key_of_jwk
 from e2s.crypto.kinds import PublicKey
+from e2s.crypto.pem import armoured
 from e2s.security.acme import store
 from e2s.security.enrolment.asking import Controls, Desk
 from e2s.security.enrolment.policy import Acme
@@ -74,6 +76,9 @@ class Book:
         self.together = Together(self.database)
         self._accounts: OrderedDict[int, Account] = OrderedDict()
         self._changes = 0
+        #: Issuers by their number in the register, and the numbers by the issuers: few, and never changed.
+        self._issuers: dict[int, bytes] = {}
+        self._chains: dict[tuple[bytes, ...], int] = {}
         self._lock = threading.Lock()
 
     def url(self, kind: str, n: int | str) -> str:
@@ -112,6 +117,26 @@ class Book:
         with self._lock:
             self._changes += 1
             self._accounts.pop(n, None)
+
+    def chain(self, connection: sa.Connection, issuers: tuple[bytes, ...]) -> int:
+        """The number of a certificate's issuers, kept now if they were not."""
+        known = self._chains.get(issuers)
+        if known is None:
+            pem = b"".join(armoured(one, b"CERTIFICATE") for one in issuers)
+            # remembered once it was read: what was only written may be undone
+            digest = sha256(pem).digest()
+            known = store.known_chain(connection, digest)
+            if known is None:
+                return store.add_chain(connection, digest, pem)
+            self._chains[issuers] = known
+        return known
+
+    def issuers(self, connection: sa.Connection, n: int) -> bytes:
+        """The issuers of this number, PEM."""
+        known = self._issuers.get(n)
+        if known is None:
+            known = self._issuers[n] = store.chain(connection, n)
+        return known
 
     def event(
         self, connection: sa.Connection, kind: str, facts: dict[str, Fact], outcome: str = "done"

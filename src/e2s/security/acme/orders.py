@@ -7,7 +7,6 @@ answered.  A kill in between leaves it ready: the client finalises again, and th
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -32,8 +31,8 @@ _TOKEN_BYTES: Final = 32
 _FINAL: Final = frozenset({"other-request"})
 
 
-def place(book: Book, account: Account, payload: Document) -> int:
-    """A new order (7.4); its number.
+def place(book: Book, account: Account, payload: Document) -> sa.Row[Any]:
+    """A new order (7.4).
 
     Raises :class:`Refusal` as the identifiers, the end or what is replaced are wrong, ``too-many-pending``,
     and, for hosts not proven yet, what the desk would refuse them with.
@@ -45,16 +44,16 @@ def place(book: Book, account: Account, payload: Document) -> int:
     now = book.now()
     named = payload.get("replaces", "")
     with book.database.glance() as connection:
-        new = [one for one in identifiers if not _standing(connection, account, one, now)]
-    if new:
+        standing = [_standing(connection, account, one, now) for one in identifiers]
+    if None in standing:
         book.desk.offer(controls(account, tuple(one.value for one in identifiers)))
 
-    def add(connection: sa.Connection) -> int:
+    def add(connection: sa.Connection) -> sa.Row[Any]:
         if named:
             renewal.check_replaced(connection, account, named, identifiers)
         numbers = [
-            _standing(connection, account, one, now) or _wanted(book, connection, account, one, now)
-            for one in identifiers
+            known or _wanted(book, connection, account, one, now)
+            for known, one in zip(standing, identifiers, strict=True)
         ]
         values: dict[str, object] = {
             "account": account.n,
@@ -70,7 +69,7 @@ def place(book: Book, account: Account, payload: Document) -> int:
         )
         facts: dict[str, Fact] = {"order": n, "account": account.n, "host": identifiers[0].value}
         book.event(connection, "acme.order", facts)
-        return n
+        return _own(connection, account, n)
 
     return book.together.write(add)
 
@@ -222,7 +221,6 @@ def _write(
     if refusal is not None:
         values["error"] = store.kept(problems.described(refusal))
         facts["rule"] = refusal.rule
-    pem = b"" if made is None else b"".join(armoured(one, b"CERTIFICATE") for one in made.chain)
     if made is not None:
         serial = f"{Certificate.read(made.certificate).serial:x}"
         values |= {"certificate": made.certificate, "serial": serial}
@@ -235,8 +233,8 @@ def _write(
             if (state, act) in ORDER:
                 state = ORDER[state, act]
         if state != row.state:
-            if pem:
-                values["chain"] = store.chain_of(connection, sha256(pem).digest(), pem)
+            if made is not None:
+                values["chain"] = book.chain(connection, made.chain)
             store.change_order(connection, n, state=state, **values)
             outcome = "refused" if state == "invalid" else "done"
             kind = {"valid": "acme.certificate", "invalid": "acme.order-ended"}.get(state, "acme.finalised")
@@ -248,11 +246,11 @@ def _write(
 
 def certificate(book: Book, account: Account, n: int) -> bytes:
     """The certificate of an order and its issuers, PEM (7.4.2); raises ``not-found``."""
-    with book.database.reading() as connection:
+    with book.database.glance() as connection:
         row = _own(connection, account, n)
         if row.certificate is None:
             raise Refusal("not-found", "this order has no certificate")
-        return armoured(bytes(row.certificate), b"CERTIFICATE") + store.chain(connection, row.chain)
+        return armoured(row.certificate, b"CERTIFICATE") + book.issuers(connection, row.chain)
 
 
 def identifiers_of(row: sa.Row[Any]) -> tuple[Identifier, ...]:

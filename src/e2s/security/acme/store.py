@@ -191,10 +191,15 @@ def change_order(connection: sa.Connection, n: int, **values: object) -> None:
     prepared.change(connection, ORDER, {"n": n}, values)
 
 
-def chain_of(connection: sa.Connection, digest: bytes, pem: bytes) -> int:
-    """The number of the issuers ``pem``, kept now if they were not."""
+def known_chain(connection: sa.Connection, digest: bytes) -> int | None:
+    """The number of the issuers whose PEM has this digest, if they are kept."""
     found: int | None = _CHAIN.value(connection, which=digest)
-    return prepared.add(connection, CHAIN, {"digest": digest, "pem": pem}) if found is None else found
+    return found
+
+
+def add_chain(connection: sa.Connection, digest: bytes, pem: bytes) -> int:
+    """Keep the issuers ``pem``; their number."""
+    return prepared.add(connection, CHAIN, {"digest": digest, "pem": pem})
 
 
 def chain(connection: sa.Connection, n: int) -> bytes:

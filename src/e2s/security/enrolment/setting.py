@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from e2s.base.http import Handler
+from e2s.base.http import Handler, Request
 from e2s.base.instants import Clock
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
@@ -60,6 +60,14 @@ class Ticking(Protocol):
 
     def tick(self, now: datetime) -> None:
         """Do what is due at ``now``."""
+
+
+@runtime_checkable
+class Quick(Protocol):
+    """A door that answers some requests at once, without waiting for anything."""
+
+    def quick(self, request: Request) -> bool:
+        """Whether this is one of them."""
 
 
 @runtime_checkable

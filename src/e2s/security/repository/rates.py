@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from e2s.base.errors import Refusal
@@ -84,6 +85,7 @@ class _Bucket:
         self.since = at
 
 
+@lru_cache(maxsize=4096)
 def client_of(address: str) -> str:
     """Whom an address stands for: itself, or the /64 network of an IPv6 one."""
     try:
