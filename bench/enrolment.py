@@ -113,7 +113,7 @@ class Site:
 
 @contextmanager
 def site(folder: Path, *doors: str, tls: bool = False, module: str = "bench.enrolment") -> Iterator[Site]:
-    """Doors that ``module`` makes, in a process of their own, on the disk that the figures are measured on."""
+    """Doors that ``module`` makes, in a process of their own, on the disk that figures are measured on."""
     command = [sys.executable, "-m", module, str(folder), "tls" if tls else "plain", *doors]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent, text=True
