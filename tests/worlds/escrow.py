@@ -42,7 +42,9 @@ class Person:
 class World:
     """``keepers`` hold shares; ``rita`` may open cases, ``pia`` and ``paul`` set policy, ``otto`` holds no right."""
 
-    def __init__(self, folder: Path, pki: Pki, *, keepers: int = 3, threshold: int = 2, **terms) -> None:
+    def __init__(
+        self, folder: Path, pki: Pki, *, keepers: int = 3, threshold: int = 2, governed: bool = True, **terms
+    ) -> None:
         self.folder, self.pki = folder, pki
         self.clock = SetClock(pki.at)
         self.pia, self.paul, self.rita, self.otto = (Person(pki, name) for name in (PIA, PAUL, RITA, OTTO))
@@ -59,7 +61,8 @@ class World:
         )
         self.terms = replace(shipped(), threshold=threshold, persons=threshold + 2, **terms)
         self.vault = self.opened()
-        self.govern(self.keepers[:keepers])
+        if governed:
+            self.govern(self.keepers[:keepers])
 
     def opened(self) -> Vault:
         return Vault(
