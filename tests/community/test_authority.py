@@ -20,9 +20,10 @@ from tests.worlds.pki import SetClock
 from tests.worlds.whole import Whole
 
 CA = "authority-ca"
-PATHS = ["/issue", "/revoke", "/changes", "/lists", "/list", "/renew"]
+PATHS = ["/issue", "/revoke", "/changes", "/lists", "/list", "/renew", "/known", "/recertify"]
 ALLOWED = {
     "authority-registration": {"/issue", "/revoke"},
+    "authority-enrolment": {"/known", "/recertify", "/revoke"},
     "authority-repository": {"/changes", "/lists", "/list", "/renew"},
 }
 

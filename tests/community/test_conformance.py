@@ -90,6 +90,17 @@ CASES = [
         changed("authority-repository", 'compartment = "public"', 'compartment = "ca"'),
         "component authority-repository",
     ),
+    (
+        "renewal-reachable",
+        changed("authority-stamps-1", '"authority-enrolment", ', ""),
+        "component authority-stamps-1",
+    ),
+    ("renewal-reachable", changed("volt-shop", '"authority-enrolment", ', ""), "component volt-shop"),
+    (
+        "authority-apart",
+        changed("authority-enrolment", 'compartment = "enrolment"', 'compartment = "ca"'),
+        "component authority-enrolment",
+    ),
     ("one-role-a-person", changed("alpha-manager", '"albert"', '"anna"'), "component alpha-manager"),
     (
         "component-fits-party",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2s.community.place import Assembled, Place
+from e2s.community.place import Assembled, Place, Renewable
 from e2s.security.timestamping import authority as stamping
 from e2s.security.timestamping.authority import StampAuthority
 from e2s.server.audit import store
@@ -13,11 +13,16 @@ def time_stamping(place: Place) -> Assembled:
     """One time-stamping authority."""
     pse = place.pse()
     database = place.database(stamping.TABLES)
-    stamps = StampAuthority(
-        pse.signer("tsa"), database, component=place.name, clock=place.clock, random=place.random
-    )
+    signer = pse.signer("tsa")
+    stamps = StampAuthority(signer, database, component=place.name, clock=place.clock, random=place.random)
     outboxes = (("", database, stamps.outbox),)
-    return Assembled(handle=stamps.handle, tick=stamps.tick, close=stamps.close, outboxes=outboxes)
+    return Assembled(
+        handle=stamps.handle,
+        tick=stamps.tick,
+        close=stamps.close,
+        outboxes=outboxes,
+        renews={"tsa": Renewable(certificate=signer.certificate, taken=stamps.renewed)},
+    )
 
 
 def audit(place: Place) -> Assembled:

@@ -26,6 +26,7 @@ from e2s.security.pki.approvals import Judge
 from e2s.security.pki.feed_service import FeedClient, feed_doors
 from e2s.security.pki.proving import Prover
 from e2s.security.pki.queue import IssueQueue
+from e2s.security.pki.renewals import own_door, renewal_doors
 from e2s.security.pki.service import doors, for_peers
 from e2s.security.repository import store as repository_store
 from e2s.security.repository.delegate import Delegate
@@ -54,13 +55,24 @@ def certification_authority(place: Place) -> Assembled:
     orders = doors(authority, judge, queue.issue_ders)
     officer = place.community.urn(place.component.party)
     feed = {**feed_doors(authority), **renewal_door(authority, officer=officer)}
-    paths = {"registration": frozenset(orders), "repository": frozenset(feed)}
+    again = dict(renewal_doors(authority, orders))
+    for peer in place.community.of_party(place.component.party, "enrolment"):
+        again |= own_door(authority, name=place.community.urn(peer.party, peer.name), officer=officer)
+    paths = {
+        "registration": frozenset(orders),
+        "repository": frozenset(feed),
+        "enrolment": frozenset(again),
+    }
     allowed = {
         component.name: paths.get(component.kind, frozenset())
         for component in place.community.of_party(place.component.party)
     }
     answer = LinkDoor(
-        place.name, place.link_keys(), for_peers({**orders, **feed}, allowed), place.clock, place.random
+        place.name,
+        place.link_keys(),
+        for_peers({**orders, **feed, **again}, allowed),
+        place.clock,
+        place.random,
     )
 
     def tick() -> None:

@@ -17,8 +17,8 @@ Faults: TypeAlias = Iterator[tuple[str, str]]
 
 #: Kinds that judge no certificate of others.
 _JUDGE_NOTHING: Final = frozenset({"repository", "audit", "time-stamping", "merchant-key-handler"})
-#: Who registers, who certifies and who publishes (6.1.1).
-_AUTHORITY_APART: Final = ("certification-authority", "registration", "repository")
+#: Who registers, who certifies, who publishes and who renews (6.1.1).
+_AUTHORITY_APART: Final = ("certification-authority", "registration", "repository", "enrolment")
 
 
 def one_authority(community: Community) -> Faults:
@@ -165,3 +165,14 @@ def authority_apart(community: Community) -> Faults:
                         f"component {component.name}",
                         f"shares compartment {component.compartment} with {other}",
                     )
+
+
+def renewal_reachable(community: Community) -> Faults:
+    """Whoever renews certificates reaches the trusted authority's enrolment, where it has one."""
+    if not community.of_party(community.trust.authority, "enrolment"):
+        return
+    for component in community.components.values():
+        if component.kind == "enrolment" or not (KINDS[component.kind].renews or component.tls):
+            continue
+        if not any(peer.kind == "enrolment" for peer in community.peers(component)):
+            yield f"component {component.name}", "does not talk to the enrolment that renews its certificates"

@@ -159,6 +159,13 @@ RULES: Final = (
         chapter3.authority_apart,
     ),
     _rule(
+        "3.14",
+        "renewal-reachable",
+        "3.3.2, 6.1.1",
+        "a certificate that nobody renews in time stops what rests on it",
+        chapter3.renewal_reachable,
+    ),
+    _rule(
         "4.01",
         "component-fits-party",
         "4.1, 4.3",

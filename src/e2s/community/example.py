@@ -15,6 +15,7 @@ _PLAIN: Final = "loopback of one machine; every message is signed and sealed end
 _CA: Final = "authority-ca"
 _REPOSITORY: Final = "authority-repository"
 _REGISTRATION: Final = "authority-registration"
+_ENROLMENT: Final = "authority-enrolment"
 _STAMPS: Final = ("authority-stamps-1", "authority-stamps-2")
 
 _PARTIES: Final = (
@@ -41,8 +42,9 @@ _COMPONENTS: Final[tuple[_Row, ...]] = (
         [_CA, _REPOSITORY],
         "",
     ),
-    (_STAMPS[0], "authority", "time-stamping", "stamps-1", ["time-stamps"], [], ""),
-    (_STAMPS[1], "authority", "time-stamping", "stamps-2", ["time-stamps"], [], ""),
+    (_ENROLMENT, "authority", "enrolment", "enrolment", ["key-management"], [_CA, _REPOSITORY], ""),
+    (_STAMPS[0], "authority", "time-stamping", "stamps-1", ["time-stamps"], [_ENROLMENT, _REPOSITORY], ""),
+    (_STAMPS[1], "authority", "time-stamping", "stamps-2", ["time-stamps"], [_ENROLMENT, _REPOSITORY], ""),
     ("issuer-desk", "issuer", "issuer", "payment", ["payment"], [_REPOSITORY], ""),
     ("acquirer-gateway", "acquirer", "gateway", "payment", ["payment"], ["issuer-desk", _REPOSITORY], ""),
     ("volt-keys", "volt", "merchant-key-handler", "keys", [], [], ""),
@@ -70,7 +72,7 @@ _COMPONENTS: Final[tuple[_Row, ...]] = (
         "merchant-outside",
         "outside",
         ["web-session"],
-        ["volt-purchasing", _REPOSITORY],
+        ["volt-purchasing", _ENROLMENT, _REPOSITORY],
         "",
     ),
     (

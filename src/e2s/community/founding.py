@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from e2s.base.errors import Misuse
 from e2s.base.wire import b64u
 from e2s.community.accounts import open_accounts
+from e2s.community.assembly_enrolment import POLICY, POLICY_FILE, officer_of
 from e2s.community.authority import ROOT_LIST
 from e2s.community.conformance import require_conforming
 from e2s.community.description import Community, Component
@@ -68,7 +69,7 @@ def found(community: Community, whole: CommunityHome, tools: Tools, tell: Callab
         _found_component(made, component, tell)
     _found_links(community, whole, tools, tell)
     open_accounts(made, tell)
-    for component in community.of_kind("registration"):
+    for component in (*community.of_kind("registration"), *community.of_kind("enrolment")):
         copy_records(whole.root_offline, whole.component(component).path, anchor)
     root.close()
     for authority in authorities.values():
@@ -129,8 +130,16 @@ def _found_authorities(
 
 
 def _registration_rights(community: Community, holder: Component) -> frozenset[Right]:
-    """What the officers of the CA's party may do there: register, approve each other's orders, revoke."""
-    return frozenset(
+    """What the officers of the CA's party may do there: register, approve each other's orders, revoke.
+
+    Its enrolment registers and revokes too: the CA lets it renew, and no more.
+    """
+    renewing = frozenset(
+        (officer_of(community, component), right, holder.name)
+        for component in community.of_party(holder.party, "enrolment")
+        for right in (RIGHTS.register, RIGHTS.revoke)
+    )
+    return renewing | frozenset(
         (community.urn(holder.party, officer.person), right, holder.name)
         for officer in community.of_party(holder.party, "officer")
         for right in (RIGHTS.register, RIGHTS.approve, RIGHTS.revoke)
@@ -162,6 +171,8 @@ def _found_component(made: Made, component: Component, tell: Callable[[str], Non
         _publish(whole, component.name, label, (entry.certificate, *entry.chain))
     if component.tls:
         _found_tls(community, component, whole, made.operating, made.tools)
+    if component.kind == "enrolment":
+        replace_file(home.path / POLICY_FILE, POLICY, 0o644)
     tell(f"{component.name} has its keys: {', '.join(entries)}")
 
 
@@ -170,6 +181,8 @@ def _entry(made: Made, component: Component, label: str) -> Entry:
     community = made.community
     key = generate(made.tools.setting.suite, made.tools.random)
     names = [community.urn(component.party, component.person)]
+    if component.kind == "enrolment" and label == "officer":
+        names = [officer_of(community, component)]
     if component.person:
         # A person's certificates also name her organisation (protocol, section 1).
         names += [community.urn(component.party)]

@@ -23,7 +23,10 @@ PARTY_KINDS: Final = (BUYING, MERCHANT, ACQUIRER, ISSUER, AUTHORITY)
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of component; ``factory`` is ``module:function`` and is imported only to run it."""
+    """One kind of component; ``factory`` is ``module:function`` and is imported only to run it.
+
+    ``renews``: it has certificates that it renews by itself.
+    """
 
     name: str
     parties: tuple[str, ...]
@@ -31,6 +34,7 @@ class Kind:
     door: bool = False
     person: bool = False
     signs: bool = False
+    renews: bool = False
     features: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
     settings: frozenset[str] = frozenset()
@@ -60,6 +64,16 @@ _KINDS = (
         settings=frozenset({"policy"}),
     ),
     Kind(
+        name="enrolment",
+        parties=(AUTHORITY,),
+        factory="e2s.community.assembly_enrolment:enrolment",
+        door=True,
+        signs=True,
+        features=frozenset({"key-management"}),
+        labels=("officer",),
+        renews=True,
+    ),
+    Kind(
         name="officer",
         parties=(AUTHORITY,),
         factory="e2s.community.assembly_authority:officer",
@@ -75,6 +89,7 @@ _KINDS = (
         signs=True,
         features=frozenset({"time-stamps"}),
         labels=("tsa",),
+        renews=True,
     ),
     Kind(
         name="audit",

@@ -17,6 +17,7 @@ from e2s.community.description import Community, Component
 from e2s.community.home import CommunityHome, ComponentHome
 from e2s.community.publishers import ca_labels
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.ports import Signer
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.keys.software import SoftwarePse
@@ -106,10 +107,23 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Renewable:
+    """A certificate that a running component replaces: ``taken`` is given the signer under the newer one.
+
+    ``ask`` gives the newer one where it does not come by CMP.
+    """
+
+    certificate: Certificate
+    taken: Callable[[Signer], None]
+    ask: Callable[[Certificate], Certificate] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Assembled:
     """A component ready to run; ``outboxes`` (name, database, outbox) are shipped to the sequencer.
 
-    ``quick``: which requests are answered at once, without a thread of their own.
+    ``quick``: which requests are answered at once, without a thread of their own.  ``renews``: by label, what
+    is renewed in time (:mod:`e2s.community.renewing`).
     """
 
     handle: Handler
@@ -117,6 +131,7 @@ class Assembled:
     close: Callable[[], None] = _nothing
     outboxes: tuple[tuple[str, Database, Outbox], ...] = ()
     quick: Quick = never
+    renews: Mapping[str, Renewable] = field(default_factory=dict)
 
 
 class Factory(Protocol):

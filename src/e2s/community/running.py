@@ -60,6 +60,7 @@ def assemble(place: Place) -> Assembled:
             "no-factory", f"nothing builds a {place.component.kind}", component=place.name
         ) from error
     built: Assembled = factory(place)
+    built = _with_renewing(place, built)
     return replace(built, handle=_with_health(place, built), tick=_with_shipping(place, built))
 
 
@@ -120,6 +121,22 @@ def locked(home: ComponentHome) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _with_renewing(place: Place, built: Assembled) -> Assembled:
+    if not (built.renews or place.component.tls):
+        return built
+    from e2s.community.renewing import renewing  # noqa: PLC0415  # late: most components renew nothing
+
+    renew = renewing(place, built)
+
+    def tick() -> None:
+        try:
+            built.tick()
+        finally:
+            renew()
+
+    return replace(built, tick=tick)
 
 
 def _with_health(place: Place, built: Assembled) -> Callable[[Request], Response]:

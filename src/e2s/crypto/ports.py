@@ -40,6 +40,15 @@ class SignerOfMany(Protocol):
         """The signatures over each of ``data``, in their order."""
 
 
+@runtime_checkable
+class Renewed(Protocol):
+    """Port: what a signer also is whose certificate may be renewed while it is used."""
+
+    @property
+    def now(self) -> Signer:
+        """The signer as it stands: what is begun with it is ended with it."""
+
+
 class Opener(Protocol):
     """Port: reaches content keys that were sealed to a certificate."""
 

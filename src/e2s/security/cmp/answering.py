@@ -10,6 +10,7 @@ from typing import Final
 from e2s.base.errors import E2SError, Refusal, Unreachable
 from e2s.crypto import der
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.ports import Renewed
 from e2s.security.cmp.answers import NULL, Certified, Error, Wait, error, poll_answer
 from e2s.security.cmp.header import NONCE_SIZE, Header
 from e2s.security.cmp.message import Message, Part, write_message
@@ -41,7 +42,9 @@ class Speaker:
         self._setting = setting
         self._message = message
         self._at = at
-        self.protector: Protector | None = Signed(signer=setting.signer) if setting.signer else None
+        held: object = setting.signer
+        signer = held.now if isinstance(held, Renewed) else setting.signer
+        self.protector: Protector | None = Signed(signer=signer) if signer else None
 
     def say(
         self,

@@ -98,6 +98,10 @@ class StampAuthority:
         self._lock = threading.Lock()
         self._newest = self._recorded()
 
+    def renewed(self, signer: Signer) -> None:
+        """Sign under a newer certificate of the key from now on."""
+        self._signer = signer
+
     def handle(self, request: Request) -> Response:
         """One query, one reply; a query that cannot be granted is answered by a rejection (2.4.2)."""
         if request.method != "POST":
