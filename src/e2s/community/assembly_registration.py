@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from e2s.community.place import Assembled, Place
+from e2s.security.certificates.makers import makers_in
 from e2s.security.certificates.profiles import profiles_in
 from e2s.security.registration import tables
 from e2s.security.registration.acts import reserve
@@ -24,6 +25,7 @@ def office_of(place: Place) -> Office:
         clock=place.clock,
         random=place.random,
         policy=policy_in(place.home.path),
+        makers=makers_in(place.home.path),
         profiles=profiles_in(place.home.path),
         parties=frozenset(place.community.parties),
     )

@@ -1,7 +1,7 @@
-"""Keys of ours are certified by another provider, by the protocol that it speaks; they stay where they live.
+"""Keys of ours are certified by another provider, by its protocol, and stay where they live.
 
-A request is signed by the key in its file, token or card; nothing of a private key goes into a protocol.  What
-comes back counts once it is for that key and leads to the roots that were told.
+A request is signed by the key in its file, token or card; nothing of a private key goes into a protocol.
+What comes back counts once it is for that key and leads to the roots that were told.
 """
 
 from __future__ import annotations

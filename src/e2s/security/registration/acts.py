@@ -20,6 +20,7 @@ from e2s.base.instants import format_instant, parse_instant
 from e2s.base.wire import Document
 from e2s.crypto.keys import spki_of
 from e2s.crypto.ports import Signer
+from e2s.security.certificates.attestation import protection_of
 from e2s.security.certificates.certify import read_request
 from e2s.security.pki.ca import RIGHTS
 from e2s.security.registration import documents, naming, store
@@ -139,7 +140,8 @@ def _open(office: Office, connection: sa.Connection, word: Word, at: datetime) -
     wanted = office.profile(said["profile"])
     office.check_party(naming.check_label(said["party"], "party's name"))
     naming.check_title(said["title"])
-    office.policy.kept(said["protection"])
+    protection = protection_of(request, office.makers, at, said["protection"])
+    office.policy.kept(protection)
     for name in said["further"]:
         naming.further_key(name, said["party"], office.community)
     spki = hashlib.sha256(spki_of(read_request(request))).digest()
@@ -156,7 +158,7 @@ def _open(office: Office, connection: sa.Connection, word: Word, at: datetime) -
         "further": json.dumps(said["further"]),
         "request": request,
         "spki": spki,
-        "protection": said["protection"],
+        "protection": protection,
         "wanted": said["confidence"],
         "eyes": int(wanted.four_eyes),
         "officer": word.officer,

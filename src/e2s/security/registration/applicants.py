@@ -20,6 +20,7 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant, parse_instant
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PublicKey
+from e2s.security.certificates.attestation import protection_of
 from e2s.security.certificates.certify import read_request
 from e2s.security.pki.approvals import LEVEL
 from e2s.security.registration import naming, sheets, store
@@ -140,15 +141,16 @@ def read_applicant(
         if not names_of("urn", list(further), profile):
             raise Refusal("no-name", "a server's certificate names a host")
     evidence = _evidence(office, cells, folder, officer, salt, now)
-    protection = cells["protection"] or "software"
+    with column("request"):
+        request = sheets.read_request_cell(cells["request"], folder)
+        key = read_request(request)
+    with column("protection"):
+        protection = protection_of(request, office.makers, now, cells["protection"] or "software")
     with column("confidence"):
         LEVEL(cells["confidence"], "")
         confidence = office.policy.confidence(
             [(evidence.kind, evidence.seen)], protection, cells["confidence"]
         )
-    with column("request"):
-        request = sheets.read_request_cell(cells["request"], folder)
-        key = read_request(request)
     return Applicant(
         line=row.line,
         title=title,

@@ -30,6 +30,7 @@ from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.network.sessions.link import Link, read_key
 from e2s.security.ceremonies.folder import CEREMONIES, ROOT_LIST, copy_records, officers
 from e2s.security.ceremonies.standalone import look
+from e2s.security.certificates.makers import makers_in
 from e2s.security.certificates.profiles import FILE as PROFILES
 from e2s.security.certificates.profiles import profiles_in
 from e2s.security.keys.durable import replace_file
@@ -203,6 +204,7 @@ def open_home(folder: Path, edges: Edges) -> Home:
         clock=edges.clock,
         random=edges.random,
         policy=policy_in(folder),
+        makers=makers_in(folder),
         profiles=profiles_in(folder),
         parties=frozenset(settings["parties"]),
     )

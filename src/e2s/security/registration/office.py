@@ -20,6 +20,7 @@ from e2s.base.instants import DELTA, Clock, parse_instant
 from e2s.base.rights import Authoriser
 from e2s.crypto import oids
 from e2s.crypto.kinds import PublicKey
+from e2s.security.certificates.attestation import Maker
 from e2s.security.certificates.profiles import PROFILES, Profile, profile
 from e2s.security.certificates.wish import Wish
 from e2s.security.pki.rights import require
@@ -50,6 +51,7 @@ class Office:
     policy: Policy = field(default_factory=shipped)
     profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES, repr=False)
     parties: frozenset[str] = frozenset()
+    makers: tuple[Maker, ...] = field(default=(), repr=False)
 
     def now(self) -> datetime:
         """The instant by the office's clock."""
