@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -34,6 +35,12 @@ from e2s.base.instants import SystemClock
 from e2s.network.sessions.client import HttpExchange
 from e2s.network.sessions.tls import client_context
 from e2s.security.certificates.certify import request
+from e2s.security.cmp.answers import NULL
+from e2s.security.cmp.header import Header
+from e2s.security.cmp.message import Part
+from e2s.security.cmp.pieces import Information
+from e2s.security.cmp.protection import Shared, protected_message
+from e2s.security.cmp.vocabulary import IMPLICIT_CONFIRM, MEDIA_TYPE, Body
 from e2s.security.enrolment.asking import Asked, Invited, Issued
 from e2s.security.enrolment.invitations import code_of
 from e2s.security.enrolment.policy import shipped
@@ -236,6 +243,7 @@ def rounds() -> Iterator[Figure]:
         yield measured("page", here, prepared, lambda messages: load(here.port, messages))  # type: ignore[arg-type]
     yield from _est(disk)
     yield from _scep(disk)
+    yield from _cmp(disk)
 
 
 def _est(disk: Path) -> Iterator[Figure]:
@@ -249,6 +257,29 @@ def _est(disk: Path) -> Iterator[Figure]:
             return [posted(path, bodies.written(one), **headers) for one in made(EACH)]
 
         yield measured("est", here, prepared, lambda messages: load(here.port, messages, context))  # type: ignore[arg-type]
+
+
+def _cmp(disk: Path) -> Iterator[Figure]:
+    """CMP: requests of PKCS #10 protected by the invitation's secret, confirmed implicitly."""
+    with TemporaryDirectory(dir=disk) as folder, site(Path(folder), "cmp") as here:
+
+        def prepared() -> list[bytes]:
+            at = SystemClock().now()
+            return [posted("/cmp", cmp_message(here, one, at), content_type=MEDIA_TYPE) for one in made(EACH)]
+
+        yield measured("cmp", here, prepared, lambda messages: load(here.port, messages))  # type: ignore[arg-type]
+
+
+def cmp_message(here: Site, octets: bytes, at: datetime) -> bytes:
+    """A p10cr that asks for implicit confirmation."""
+    header = Header(
+        time=at,
+        transaction=secrets.token_bytes(16),
+        nonce=secrets.token_bytes(16),
+        information=(Information(IMPLICIT_CONFIRM, NULL),),
+    )
+    shared = Shared(reference=here.reference.encode(), secret=here.secret, random=secrets.token_bytes)
+    return protected_message(header, Part(Body.P10CR, octets), shared)
 
 
 def _scep(disk: Path) -> Iterator[Figure]:
