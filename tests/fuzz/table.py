@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from tests.fuzz import (
+    acme_targets,
     card_targets,
     cmp_targets,
     crypto_targets,
+    directory_targets,
     enrolment_targets,
+    escrow_targets,
     est_targets,
     registration_targets,
     repository_targets,
@@ -29,11 +32,14 @@ TARGETS: dict[str, Target] = {
         security_targets,
         status_targets,
         repository_targets,
+        directory_targets,
         registration_targets,
+        acme_targets,
         est_targets,
         scep_targets,
         enrolment_targets,
         cmp_targets,
+        escrow_targets,
         card_targets,
         trade_targets,
         verification_targets,
