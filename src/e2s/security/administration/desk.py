@@ -61,12 +61,13 @@ class Desk:
 
     @property
     def sources(self) -> Sources:
-        """Where reports read."""
+        """Where reports read; officers by a ceremony's record are known without a case."""
         return Sources(
             book=self.book.database,
             registration=self.office.database,
             profiles=self.office.profiles,
-            names=self.names,
+            enrolment=None if self.enrolment is None else self.enrolment.database,
+            names=self.names | {name for name, _, _ in self.chain().newest.rights},
             parties=self.office.parties,
         )
 

@@ -27,10 +27,14 @@ from e2s.security.administration.desk import Desk
 from e2s.security.administration.officers import read_officers, written
 from e2s.security.administration.subjects import Subject, by_name
 from e2s.security.administration.tables import TABLES
-from e2s.security.ceremonies.folder import REGISTER, read_chain
+from e2s.security.ceremonies.folder import REGISTER, Setting, read_chain
+from e2s.security.ceremonies.standalone import look
 from e2s.security.certificates.profiles import FILE as PROFILES_FILE
 from e2s.security.certificates.profiles import PROFILES, read_profiles
 from e2s.security.enrolment import policy as enrolment_policy
+from e2s.security.enrolment.home import DATABASE as ENROLMENT
+from e2s.security.enrolment.home import open_office as open_enrolment
+from e2s.security.enrolment.office import Office as Enrolment
 from e2s.security.keys.durable import replace_file
 from e2s.security.registration.home import BOOK as REGISTRATION
 from e2s.security.registration.home import POLICY, Home
@@ -56,8 +60,10 @@ class Settings:
 def found(folder: Path, *, ca: Path | None, enrolment: Path | None = None, eyes: int = EYES) -> Settings:
     """Set administration up in the registration authority's ``folder``; repeated, it changes the settings.
 
-    Raises :class:`Misuse` ``no-register`` where ``ca`` holds none.
+    ``enrolment`` is the CA's folder where nothing else is said.  Raises :class:`Misuse` ``no-register`` where
+    ``ca`` holds none.
     """
+    enrolment = enrolment or ca
     if ca is not None and not (ca / REGISTER).is_file():
         raise Misuse("no-register", "there is no CA's register here", folder=str(ca))
     lines = [f"eyes = {eyes}\n"]
@@ -103,6 +109,9 @@ def open_desk(home: Home, folder: Path, root: Certificate, *, names: frozenset[s
     database = Database.open(folder / REGISTRATION, TABLES)
     closing.callback(database.close)
     register = settings.ca / REGISTER if settings.ca is not None else None
+    enrolment = _enrolment(settings, home)
+    if enrolment is not None:
+        closing.callback(enrolment.database.close)
     book = Book(folder / FOLDER / BOOK, register, home.office.database)
     closing.callback(book.close)
     desk = Desk(
@@ -112,11 +121,22 @@ def open_desk(home: Home, folder: Path, root: Certificate, *, names: frozenset[s
         folder=folder,
         root=root,
         subjects=by_name(_subjects(home, folder, root, settings)),
+        enrolment=enrolment,
         names=names,
         closing=closing,
     )
     policies.apply(desk)
     return desk
+
+
+def _enrolment(settings: Settings, home: Home) -> Enrolment | None:
+    """The office of enrolment beside the CA, where there is one: it decides, and certifies nothing."""
+    folder = settings.enrolment
+    if folder is None or not (folder / ENROLMENT).is_file():
+        return None
+    office = home.office
+    setting = Setting(clock=office.clock, random=office.random)
+    return open_enrolment(look(folder), setting=setting, officer="", trust=office.trust)
 
 
 def _subjects(home: Home, folder: Path, root: Certificate, settings: Settings) -> list[Subject]:

@@ -20,6 +20,7 @@ from e2s.crypto.suites.policy import Policy, table
 from e2s.security.administration.book_tables import ENTRY, MARK
 from e2s.security.administration.weakness import weak_hash, weak_key, weak_terms
 from e2s.security.certificates.profile import Profile
+from e2s.security.enrolment.store import REQUESTS
 from e2s.security.pki.store import instant, seconds
 from e2s.security.registration.cases import ENDED
 from e2s.security.registration.naming import name_key
@@ -68,13 +69,14 @@ class Scope:
 class Sources:
     """Where reports read: the book, the registration's register, and what there is.
 
-    ``names`` are those of components that were founded without a case; ``parties`` those that there are,
-    or none where that is not known.
+    ``enrolment`` has the requests of those who enrolled; ``names`` are those of components that were founded
+    without a case; ``parties`` those that there are, or none where that is not known.
     """
 
     book: Database
     registration: Database
     profiles: Mapping[str, Profile]
+    enrolment: Database | None = None
     names: frozenset[str] = frozenset()
     parties: frozenset[str] = frozenset()
 
@@ -144,7 +146,7 @@ def _expiring(sources: Sources, scope: Scope) -> Iterator[Row]:
 def _orphaned(sources: Sources, scope: Scope) -> Iterator[Row]:
     with sources.book.reading() as connection, sources.registration.reading() as registered:
         for chunk in _chunks(connection.execute(_live(scope))):
-            states = _states(registered, [entry.case for entry in chunk])
+            states = _every_state(sources, registered, chunk)
             known = _named(registered, [entry.name for entry in chunk])
             for entry in chunk:
                 finding = _orphan(entry, states, known, sources)
@@ -249,6 +251,17 @@ def _states(connection: sa.Connection, cases: Sequence[str]) -> Mapping[str, str
     """The states of cases, by what they are called."""
     chosen = sa.select(CASE.c.id, CASE.c.state).where(CASE.c.id.in_({one for one in cases if one}))
     return {row.id: row.state for row in connection.execute(chosen)}
+
+
+def _every_state(sources: Sources, registered: sa.Connection, chunk: Sequence[Any]) -> Mapping[str, str]:
+    """The states of the cases of certificates: of registration, and of requests for enrolment."""
+    found = _states(registered, [entry.case for entry in chunk])
+    asked = {entry.case for entry in chunk if entry.case} - found.keys()
+    if sources.enrolment is None or not asked:
+        return found
+    chosen = sa.select(REQUESTS.c.case, REQUESTS.c.state).where(REQUESTS.c.case.in_(asked))
+    with sources.enrolment.reading() as connection:
+        return {**found, **{row.case: row.state for row in connection.execute(chosen)}}
 
 
 def _named(connection: sa.Connection, names: Sequence[str]) -> frozenset[str]:

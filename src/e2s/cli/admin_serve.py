@@ -1,0 +1,53 @@
+"""``e2s admin serve`` and ``console``: the JSON interface, and an officer's page on her own machine."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from e2s.base.errors import Misuse
+from e2s.cli.admin_home import At, desk_in
+from e2s.cli.homes import LOOPBACK
+from e2s.cli.report import say
+
+Port = Annotated[int, typer.Option("--port", metavar="N", help="Port on 127.0.0.1; 0 takes a free one.")]
+
+
+def serve(
+    port: Port = 28580,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin", metavar="URL", help="Another origin by which officers reach it, by a tunnel (again)."
+        ),
+    ] = None,
+    home: At = Path(),
+) -> None:
+    """Serve the JSON interface on loopback until it is stopped; /openapi.json describes it."""
+    interface = _interface()
+    from e2s.network.sessions.guarding import guarded
+    from e2s.network.sessions.server import Mounted, Server, listen
+    from e2s.security.administration.logins import Logins
+
+    with desk_in(home) as desk:
+        listening = listen(LOOPBACK, port)
+        own = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+        logins = Logins(desk, audience=own, random=secrets.token_bytes)
+        app = cast("Any", interface.application(desk, logins))
+        server = Server(Mounted(guarded(app, origins={own, *(origin or ())})), listening)
+        server.run(ready=lambda: say(f"serving {own}"))
+
+
+def _interface() -> Any:
+    """The interface's module; raises :class:`Misuse` ``not-installed`` where Litestar is missing."""
+    try:
+        from e2s.security.administration import interface
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("litestar"):
+            raise
+        sentence = "the interface needs Litestar: install e2s with the extra administration"
+        raise Misuse("not-installed", sentence, extra="administration") from error
+    return interface
