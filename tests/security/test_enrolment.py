@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -209,13 +210,14 @@ def test_what_nobody_is_invited_to(world, given, expected):
 
 
 def test_a_level_is_the_weakest_of_invitation_policy_and_protection(world):
-    cases = [("", "", "substantial"), ("low", "", "low"), ("", "attested", "substantial")]
+    cases = [("", "", "substantial"), ("low", "", "low"), ("", "token", "substantial")]
     for place, (confidence, protection, level) in enumerate(cases):
         shown = world.invited(confidence=confidence)
         made = certified(world.desk.ask(asked(shown, transaction=b"%d" % place, protection=protection)))
         policies = made.values[x509.CertificatePolicies]
         assert oids.CONFIDENCE[level] in {one.policy_identifier.dotted_string for one in policies}
     assert rule(world.desk.ask, asked(world.invited(), protection="buried")) == "protection"
+    assert rule(world.desk.ask, asked(world.invited(), protection="attested")) == "not-attested"
 
 
 # ------------------------------------------------------------------ codes and secrets
@@ -275,7 +277,7 @@ def test_secrets_lie_sealed_and_each_for_its_own_reference(world):
     assert secret not in files
     assert secret.replace(b"-", b"") not in files
     with world.office.database.transaction() as connection:
-        sealed = store.invitation(connection, one)[1]
+        _, sealed = store.invitation(connection, one) or (None, b"")
         table = store.INVITATIONS
         connection.execute(table.update().where(table.c.reference == two).values(secret=sealed))
     assert rule(world.desk.secret, two) == "altered-storage"
@@ -326,7 +328,7 @@ def test_a_request_names_what_was_given_or_is_refused(world, names, wanted, expe
 )
 def test_a_subject_is_that_of_the_certificate_or_refused(world, subject, expected):
     kinds = {"C": "2.5.4.6", "O": "2.5.4.10", "OU": "2.5.4.11", "CN": "2.5.4.3", "E": "1.2.840.113549.1.9.1"}
-    private = key()
+    private: Any = key()
     name = x509.Name(
         [x509.NameAttribute(x509.ObjectIdentifier(kinds[kind]), value) for kind, value in subject]
     )
@@ -522,6 +524,21 @@ def test_a_decision_whose_officer_is_good_no_more_is_not_carried_out(world):
     assert rule(world.desk.poll, "enrol", b"1", shown) == "revoked"
 
 
+def test_what_registration_had_certified_is_found_by_its_key(world):
+    private = key()
+    world.authority.issue("code-signing", private.public_key(), (ANNA,), officer=OPERATOR)
+    world.clock.forward(hours=1)
+    shown = world.invited("code-signing")
+    ask = asked(shown, csr(private=private))
+    assert isinstance(world.desk.ask(ask), Pending)  # what it had before is not meant
+    world.clock.forward(hours=1)
+    made = world.authority.issue("code-signing", private.public_key(), (ANNA,), officer=OPERATOR)
+    assert certified(world.desk.poll("enrol", b"1", shown)) == made
+    assert certified(world.desk.ask(ask)) == made
+    assert deciding.waiting(world.office) == []
+    assert world.kinds().count("enrolment.issued") == 1
+
+
 def test_the_policy_may_ask_an_officer_each_time(world):
     ruled(world, "person", officer=True)
     assert isinstance(world.desk.ask(asked(world.invited())), Pending)
@@ -574,11 +591,11 @@ def test_what_the_ca_did_not_answer_is_carried_out_later(world):
     def away(*_given) -> bytes:
         raise Unreachable("unreachable", "nobody answers")
 
-    world.office.ca.issue = away  # type: ignore[method-assign]
+    world.office.ca.issue = away
     assert rule(world.desk.ask, asked(shown, request)) == "unreachable"
     assert world.desk.tick() == 0
     assert rule(world.desk.ask, asked(shown, None, b"2")) == "invitation-used"
-    world.office.ca.issue = issue  # type: ignore[method-assign]
+    world.office.ca.issue = issue
     assert world.desk.tick() == 1
     assert certified(world.desk.poll("enrol", b"1", shown)).name == ANNA
 

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
@@ -19,16 +20,20 @@ import sqlalchemy as sa
 
 from e2s.base import wire
 from e2s.base.errors import E2SError, Fact, Misuse, Refusal, Unreachable
+from e2s.base.instants import parse_instant
 from e2s.crypto.certificates import Certificate
+from e2s.security.certificates.attestation import protection_of
 from e2s.security.certificates.possession import Proven
 from e2s.security.enrolment import deciding, inviting, ordering, store
 from e2s.security.enrolment.asking import Asked, Invited, Issued, Offer, Pending, Shown
 from e2s.security.enrolment.granting import Grant, claim_of, grant, take, who_of
 from e2s.security.enrolment.naming import check_names, check_request
 from e2s.security.enrolment.office import Office
+from e2s.security.enrolment.policy import SOFTWARE
 from e2s.security.enrolment.requests import follow
 from e2s.security.enrolment.tries import Tries
 from e2s.security.enrolment.withdrawing import withdraw
+from e2s.security.pki.rights import RIGHTS
 
 MAX_DOOR: Final = 16
 MAX_TRANSACTION_BYTES: Final = 1024
@@ -121,7 +126,10 @@ class EnrolmentDesk:
     def tick(self, now: datetime | None = None) -> int:
         """Carry out what was left, and let lapse what waits for too long; how many were settled."""
         at = now or self.office.now()
-        done = deciding.lapse(self.office, at)
+        late = deciding.late(self.office, at)
+        lost = [row for row in late if self._registered(row) is None]
+        deciding.lapse(self.office, lost, at)
+        done = len(late)
         with self.office.database.reading() as connection:
             left = store.in_state(connection, "intended")
         for row in left:
@@ -148,6 +156,9 @@ class EnrolmentDesk:
         """Judge a new request and commit that it is to be certified, or waits; a refusal is an event."""
         office, at = self.office, self.office.now()
         try:
+            if isinstance(asked.request, bytes):
+                kept = protection_of(asked.request, office.makers, at, asked.protection or SOFTWARE)
+                asked = replace(asked, protection=kept)
             given = self._granted(asked, ident, proven, at)
             values = ordering.row_of(asked, given, proven, ident=ident, at=at)
 
@@ -178,6 +189,8 @@ class EnrolmentDesk:
             protection=asked.protection,
             at=at,
         )
+        if given.reference:
+            office.authorise(given.officer, RIGHTS.register)
         if isinstance(asked.request, bytes):
             check_request(asked.request, given.names)
         check_names(asked.names, given.names)
@@ -196,6 +209,9 @@ class EnrolmentDesk:
         if row.state == "issued":
             return self._issued(row.certificate)
         if row.state == "waiting":
+            made = self._registered(row)
+            if made is not None:
+                return self._issued(made)
             return Pending(transaction=row.transaction, retry_seconds=self.office.policy.retry_seconds)
         if row.state == "intended":
             return self._issued(self._carried_out(row))
@@ -204,6 +220,13 @@ class EnrolmentDesk:
     def _issued(self, certificate: bytes) -> Issued:
         ca = self.office.ca
         return Issued(certificate=certificate, chain=(ca.certificate.der, *(one.der for one in ca.chain)))
+
+    def _registered(self, row: sa.Row[Any]) -> bytes | None:
+        """The certificate that a case of registration led to meanwhile, kept here too."""
+        made = self.office.ca.certified(row.spki, row.profile, parse_instant(row.at))
+        if made is not None:
+            self._keep(row, made)
+        return made
 
     def _carried_out(self, row: sa.Row[Any]) -> bytes:
         """Order it and keep what came of it; raises the CA's refusal."""
@@ -219,6 +242,11 @@ class EnrolmentDesk:
                 raise Unreachable(error.rule, error.message) from error
             self._refuse(row, error)
             raise Refusal(error.rule, error.message) from error
+        self._keep(row, made)
+        return made
+
+    def _keep(self, row: sa.Row[Any], made: bytes) -> None:
+        """Keep the certificate with its event; once, whoever else does."""
         serial = f"{Certificate.read(made).serial:x}"
         facts = {**_facts(row), "serial": serial}
 
@@ -226,10 +254,9 @@ class EnrolmentDesk:
             state = follow(row.state, "issue")
             values = {"state": state, "serial": serial, "certificate": made}
             if store.change_request(connection, row.n, row.state, **values):
-                office.event(connection, "enrolment.issued", office.now(), facts)
+                self.office.event(connection, "enrolment.issued", self.office.now(), facts)
 
-        office.writes.write(keep)
-        return made
+        self.office.writes.write(keep)
 
     def _refuse(self, row: sa.Row[Any], error: E2SError) -> None:
         """Keep that the CA refused it; nothing was certified, so the use is given back."""

@@ -19,6 +19,7 @@ from e2s.base.errors import Misuse
 from e2s.crypto.certificates import Certificate
 from e2s.security.ceremonies.folder import REGISTER, ROOT_LIST, Setting
 from e2s.security.ceremonies.standalone import Look
+from e2s.security.certificates.makers import makers_in
 from e2s.security.certificates.profiles import profiles_in
 from e2s.security.enrolment import store
 from e2s.security.enrolment.certifying import Ca
@@ -88,6 +89,7 @@ def open_office(
         random=setting.random,
         storage=storage,
         policy=policy_in(seen.folder),
+        makers=makers_in(seen.folder),
     )
 
 

@@ -16,6 +16,7 @@ from e2s.base.events import Event
 from e2s.base.instants import Clock
 from e2s.base.together import Together
 from e2s.crypto.certificates import Certificate
+from e2s.security.certificates.attestation import Maker
 from e2s.security.certificates.profile import Profile
 from e2s.security.enrolment.certifying import Ca
 from e2s.security.enrolment.policy import Policy, Rule, shipped
@@ -44,6 +45,7 @@ class Office:
     random: Callable[[int], bytes] = field(repr=False)
     storage: bytes = field(repr=False)
     policy: Policy = field(default_factory=shipped, repr=False)
+    makers: tuple[Maker, ...] = field(default=(), repr=False)
 
     def now(self) -> datetime:
         """The instant by the component's clock."""

@@ -21,7 +21,8 @@ SHOWN: Final = ("invited", "holder", "control")
 _EVERY: Final = "*"
 _KEYS: Final = ("any", "new")
 _BOUNDS: Final = ("invitation-days", "uses", "retry-seconds", "waiting-days", "tries", "tries-minutes")
-_SOFTWARE: Final = "software"
+#: A key kept in a file, as is believed without another word.
+SOFTWARE: Final = "software"
 _MAX_DAYS: Final = 3660
 
 
@@ -110,7 +111,7 @@ class Policy:
 
     def level(self, *most: str | None, protection: str = "") -> str:
         """The weakest of levels and of what the key's protection allows; raises ``protection``."""
-        kept = self.protections.get(protection or _SOFTWARE)
+        kept = self.protections.get(protection or SOFTWARE)
         if kept is None:
             raise Refusal("protection", "the policy does not know keys kept so", protection=protection[:64])
         return min((kept, *filter(None, most)), key=LEVELS.index)
@@ -133,7 +134,7 @@ def read_policy(octets: bytes, where: str = "policy.toml") -> Policy:
     for name in _BOUNDS:
         reader.count(bounds[name], 1_000_000 if name == "uses" else _MAX_DAYS)
     levels = tables["protection"]
-    reader.need(_SOFTWARE in levels, "protection says the level of a key in software")
+    reader.need(SOFTWARE in levels, "protection says the level of a key in software")
     for level in levels.values():
         reader.need(level in LEVELS, f"a level is one of {' '.join(LEVELS)}")
     return Policy(
