@@ -45,6 +45,7 @@ from e2s.security.escrow.words import (
     Word,
     case_id,
     digest_of,
+    kept,
     read,
     sign_at,
 )
@@ -194,17 +195,17 @@ def case_file(vault: Vault, case: str) -> File:
         row = store.case(connection, case)
         if row is None:
             raise Refusal("no-such-case", "there is no such case", case=case[:64])
-        word = read(row.word, CASE)
-        found = [vault.kept(connection, one) for one in word.document["deposits"]]
+        word = kept(row.word, CASE)
+        deposits = [vault.kept(connection, one) for one in word.document["deposits"]]
         words = [one for one in store.words(connection, row.n) if one.kind == "approved"]
         return File(
             row=row,
             word=word,
-            rows=tuple(one for one, _ in found),
-            kept=tuple(kept for _, kept in found),
+            rows=tuple(one for one, _ in deposits),
+            kept=tuple(one for _, one in deposits),
             policy=vault.policies(connection)[row.policy],
-            approvals=tuple(read(one.octets, APPROVAL) for one in words),
-            entries=tuple(read(one.octets, ENTRY) for one in store.entries(connection, row.n)),
+            approvals=tuple(kept(one.octets, APPROVAL) for one in words),
+            entries=tuple(kept(one.octets, ENTRY) for one in store.entries(connection, row.n)),
         )
 
 
@@ -212,11 +213,11 @@ def _open(vault: Vault, word: Word, at: datetime) -> Document:
     used: dict[str, bytes] = {}
     with vault.database.reading() as connection:
         policy = vault.in_force(connection)
-        kept = [vault.kept(connection, one)[1] for one in word.document["deposits"]]
+        deposits = [vault.kept(connection, one)[1] for one in word.document["deposits"]]
     judge = vault.judge(used)
-    basis = check_case(word, kept, policy, judge, at)
+    basis = check_case(word, deposits, policy, judge, at)
     vault.check_self(judge, at)
-    holder = kept[0].holder
+    holder = deposits[0].holder
     lists = {"lists": sorted(used)}
     entries = [_signed_entry(vault, word.id, 1, NONE, "opened", word.id, at, lists)]
     if basis.notify:

@@ -24,6 +24,7 @@ from e2s.security.escrow.sealing import boxed, commitment_to, open_share, seal_s
 from e2s.security.escrow.sharing import moved, shared_again
 from e2s.security.escrow.vault import Vault
 from e2s.security.escrow.words import ACCEPT, RESHARE, Word, digest_of, read
+from e2s.security.escrow.words import kept as kept_word
 
 Random = Callable[[int], bytes]
 
@@ -208,7 +209,7 @@ def move_all(
 def _reshares(connection: sa.Connection, row: sa.Row[Any], policy: Policy) -> list[Word]:
     """The words by which shares of a deposit were shared again under ``policy``, in order."""
     return [
-        read(one.word, RESHARE)
+        kept_word(one.word, RESHARE)
         for one in store.moves(connection, row.n)
         if one.kind == "reshare" and one.policy == policy.id
     ]

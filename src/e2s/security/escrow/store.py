@@ -49,6 +49,8 @@ _WORD, _WORDS, _TURNED, _ENTRIES = (
     _all(TURNED, "word"),
     _all(ENTRY, "case"),
 )
+_KNOWN_LIST = Prepared(sa.select(LIST.c.id).where(LIST.c.id == given("id")))
+_CASE_LIST = _one(CASE_LIST, "case", "list")
 _LISTS = Prepared(
     sa.select(LIST.c.octets)
     .join(CASE_LIST, CASE_LIST.c.list == LIST.c.id)
@@ -223,10 +225,9 @@ def add_entry(connection: sa.Connection, values: Mapping[str, object]) -> None:
 def add_lists(connection: sa.Connection, n: int, lists: Iterable[tuple[str, bytes]]) -> None:
     """Keep the lists by which a case's words were judged, each once."""
     for ident, octets in lists:
-        if connection.execute(sa.select(LIST.c.id).where(LIST.c.id == ident)).first() is None:
+        if _KNOWN_LIST.value(connection, id=ident) is None:
             prepared.add(connection, LIST, {"id": ident, "octets": octets})
-        here = sa.select(CASE_LIST.c.list).where(CASE_LIST.c.case == n, CASE_LIST.c.list == ident)
-        if connection.execute(here).first() is None:
+        if _CASE_LIST.row(connection, case=n, list=ident) is None:
             prepared.add(connection, CASE_LIST, {"case": n, "list": ident})
 
 

@@ -27,7 +27,7 @@ from e2s.security.escrow import store
 from e2s.security.escrow.policy import Policy, policy_of
 from e2s.security.escrow.rules import Generation, Judge, Kept, kept_of
 from e2s.security.escrow.tables import OUTBOX
-from e2s.security.escrow.words import ACCEPT, AGREE, DEPOSIT, POLICY, Word, digest_of, read
+from e2s.security.escrow.words import ACCEPT, AGREE, DEPOSIT, POLICY, Word, digest_of, kept, read
 from e2s.security.verification.trust import Trust
 
 
@@ -135,15 +135,15 @@ class Vault:
         if row is None:
             raise Refusal("no-such-deposit", "there is no such deposit", deposit=ident[:64])
         policies = self.policies(connection)
-        word = read(row.word, DEPOSIT)
-        accepts = [read(one.word, ACCEPT) for one in store.moves(connection, row.n) if one.kind == "accept"]
+        word = kept(row.word, DEPOSIT)
+        accepts = [kept(one.word, ACCEPT) for one in store.moves(connection, row.n) if one.kind == "accept"]
         more = generations(accepts, policies)
         return row, kept_of(word, policies[row.policy], more)
 
     def word_pairs(self, connection: sa.Connection) -> list[tuple[Word, Word]]:
         """Each agreed policy's two words, in order."""
         return [
-            (read(row.word, POLICY), read(row.agreed, AGREE))
+            (kept(row.word, POLICY), kept(row.agreed, AGREE))
             for row in store.policies(connection)
             if row.agreed is not None
         ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from e2s.base import wire
@@ -52,6 +53,7 @@ __all__ = [
     "Word",
     "case_id",
     "digest_of",
+    "kept",
     "read",
     "sign_at",
 ]
@@ -189,6 +191,12 @@ MAX_WORD_BYTES: Final = 1024 * 1024
 def read(octets_: bytes, *forms: Form) -> Word:
     """A signed document of one of ``forms``; raises what :func:`read_word` does."""
     return read_word(octets_, {form.type: form for form in forms}, max_bytes=MAX_WORD_BYTES)
+
+
+@lru_cache(maxsize=512)
+def kept(octets_: bytes, *forms: Form) -> Word:
+    """As :func:`read`, of what a vault has: it reads the same words again and again."""
+    return read(octets_, *forms)
 
 
 def sign_at(document: Document, signer: Signer) -> bytes:
