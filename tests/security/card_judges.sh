@@ -61,3 +61,9 @@ openssl pkeyutl -derive -inkey mine.key -peerkey 9d.pub -out ours
 cmp ours theirs && echo "agreed: the same secret"
 pkcs15-tool --dump >dump
 grep -q "PIV AUTH key" dump
+
+# our own side of PC/SC, then PKCS#11 from Python; the card is drawn at last
+module=$(find /usr/lib -name opensc-pkcs11.so | head -1)
+cd - >/dev/null
+"$python" -m tests.worlds.card_in_reader "$pin" "$module" $card || status=$?
+echo "ended with ${status:-0}"

@@ -162,4 +162,7 @@ def test_others_programs_use_the_card_in_a_reader(tmp_path):
     assert "2 tries left before pin is blocked" in said
     assert "Successfully unblocked the pin code" in said
     assert "agreed: the same secret" in said
+    assert "signed and opened by PC/SC" in said
+    assert "signed by python-pkcs11" in said
+    assert "drawn: card-removed" in said
     assert codes.padded(PIN) not in (tmp_path / "card" / folder.MEMORY).read_bytes()
