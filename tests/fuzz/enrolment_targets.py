@@ -14,7 +14,7 @@ from e2s.base.instants import format_instant
 from e2s.crypto.pem import armoured
 from e2s.network.sessions.forms import read_form
 from e2s.security.enrolment import deciding
-from e2s.security.enrolment.asking import Asked
+from e2s.security.enrolment.asking import Asked, Issued
 from e2s.security.enrolment.client import enrol
 from e2s.security.enrolment.invitations import code_of, read_code
 from e2s.security.enrolment.naming import check_request
@@ -109,6 +109,7 @@ def _answer_seeds() -> Iterator[bytes]:
     with the_same("enrolment-answer"):
         shown = _world().invited()
         made = _world().desk.ask(Asked(door="enrol", transaction=b"2", request=_request(), shown=shown))
+    assert isinstance(made, Issued)
     yield armoured(made.certificate, b"CERTIFICATE") + _world().pki.operating.pem
 
 

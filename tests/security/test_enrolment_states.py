@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
@@ -15,6 +16,7 @@ from e2s.security.enrolment import deciding, inviting, store
 from e2s.security.enrolment.asking import Asked, Invited, Issued, Pending
 from e2s.security.enrolment.requests import EVENTS, NEXT, STATES, follow
 from tests.worlds.enrolment import ANNA, OLGA, World, csr, key
+from tests.worlds.pki import SetClock
 
 KEYS = [key() for _ in range(4)]
 REQUESTS = [csr(ANNA, private=private) for private in KEYS]
@@ -39,10 +41,11 @@ class Model(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        self.world = World(Path(self.folder.name))
+        self.clock = SetClock()
+        self.world = World(Path(self.folder.name), clock=self.clock)
         self.uses: dict[str, int] = {}
         self.withdrawn: set[str] = set()
-        self.until: dict[str, object] = {}
+        self.until: dict[str, datetime] = {}
         #: (reference, transaction): the key's number and what is known of it
         self.told: dict[tuple[str, int], tuple[int, str, bytes]] = {}
         self.away = False
@@ -54,10 +57,8 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=invitations, uses=st.integers(1, 2), waits=st.booleans(), days=st.integers(1, 3))
     def invite(self, uses: int, waits: bool, days: int) -> str:
-        from datetime import timedelta
-
         until = self.world.clock.now() + timedelta(days=days)
-        profile = "code-signing" if waits else "person"
+        profile = "code-signing" if waits else "component"
         reference, _ = self.world.invite(profile, uses=uses, until=until)
         self.uses[reference], self.until[reference] = uses, until
         return reference
@@ -70,7 +71,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(hours=st.integers(1, 30))
     def time_passes(self, hours: int) -> None:
-        self.world.clock.forward(hours=hours)
+        self.clock.forward(hours=hours)
 
     @rule()
     def die(self) -> None:
@@ -171,7 +172,7 @@ class Model(RuleBasedStateMachine):
             return
         with self.world.office.database.reading() as connection:
             for reference in self.uses:
-                profile = "code-signing" if self._waits(reference) else "person"
+                profile = "code-signing" if self._waits(reference) else "component"
                 taken = [
                     one for (ref, _), one in self.told.items() if ref == reference and one[1] != "declined"
                 ]
@@ -179,4 +180,6 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestModel.settings = settings(
+    max_examples=15, stateful_step_count=25, deadline=None, phases=(Phase.explicit, Phase.generate)
+)

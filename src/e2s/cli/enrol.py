@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from e2s.cli import enrol_ask, enrol_decide, enrol_invite, enrol_serve
+from e2s.cli import enrol_ask, enrol_case, enrol_decide, enrol_invite, enrol_serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +30,12 @@ _COMMANDS: Final = (
     ("requests", enrol_decide.requests, "List what waits for an officer.", "ca"),
     ("approve", enrol_decide.approve, "Say yes to a request.", "ca e-5Xk... --officer oskar"),
     ("decline", enrol_decide.decline, "Say no to a request.", 'ca e-5Xk... --officer oskar --why "not ours"'),
+    (
+        "case",
+        enrol_case.case,
+        "Make a request a case of registration.",
+        'ca e-5Xk... --home ra --officer olga --title "Anna Berg"',
+    ),
     (
         "request",
         enrol_ask.request,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.rights import Authoriser
@@ -19,6 +19,8 @@ from e2s.security.pki.ca import Authority
 from e2s.security.pki.feed import Kind
 from e2s.security.pki.orders import Order
 
+#: What cases begin with that enrolment itself orders.
+CASE: Final = "e-"
 #: Carries out orders: an authority's, or that of a queue before it.
 Issue: TypeAlias = Callable[[Sequence[Order]], Sequence["bytes | E2SError"]]
 
@@ -71,6 +73,9 @@ class Ca(Protocol):
 
     def revoked(self, serial: int) -> bool:
         """Whether it is revoked or held, or was never issued."""
+
+    def certified(self, spki: bytes, profile: str, since: datetime) -> bytes | None:
+        """The certificate, DER, that the key of this digest was given by another way since then."""
 
     def withdraw(self, serial: int, reason: str, by: str) -> None:
         """Revoke, for the holder or whoever else was found to have the right to it."""
@@ -156,6 +161,21 @@ class OwnCa:
         with self._authority.database.reading() as connection:
             row = store.by_serial(connection, self._authority.finder, serial)
             return row is None or store.revocation(connection, row.id) is not None
+
+    def certified(self, spki: bytes, profile: str, since: datetime) -> bytes | None:
+        """The certificate, DER, that the key of this digest was given by another way since then."""
+        authority = self._authority
+        with authority.database.reading() as connection:
+            for serial in reversed(store.of_key(connection, authority.finder, spki, profile)):
+                row = store.by_serial(connection, authority.finder, int(serial, 16))
+                if (
+                    row is not None
+                    and row.at >= store.seconds(since)
+                    and not row.registration.startswith(CASE)
+                ):
+                    gone = store.revocation(connection, row.id) is not None
+                    return None if gone else bytes(row.der)
+        return None
 
     def withdraw(self, serial: int, reason: str, by: str) -> None:
         """Revoke, for the holder or whoever else was found to have the right to it."""

@@ -7,6 +7,7 @@ decides nothing.  The word is judged when it is given and again when it is carri
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -115,11 +116,15 @@ def check_decided(office: Office, row: sa.Row[Any]) -> None:
     _check(office, row, word, office.now())
 
 
-def lapse(office: Office, at: datetime) -> int:
-    """Decline what waited for too long; how many."""
+def late(office: Office, at: datetime) -> list[sa.Row[Any]]:
+    """What has waited for too long."""
     oldest = format_instant(at - timedelta(days=office.policy.waiting_days))
-    late = [row for row in waiting(office) if row.at < oldest]
-    for row in late:
+    return [row for row in waiting(office) if row.at < oldest]
+
+
+def lapse(office: Office, rows: Iterable[sa.Row[Any]], at: datetime) -> None:
+    """Decline what has waited for too long."""
+    for row in rows:
         with office.database.transaction() as connection:
             state = follow(row.state, "lapse")
             said = {"rule": "lapsed", "message": "no officer decided on it in time"}
@@ -127,7 +132,6 @@ def lapse(office: Office, at: datetime) -> int:
                 if row.claimed:
                     store.unclaim(connection, row.reference, row.profile, claim_of(row))
                 office.event(connection, "enrolment.lapsed", at, {"request": row.case})
-    return len(late)
 
 
 def _check(office: Office, row: sa.Row[Any], word: Word, now: datetime) -> None:

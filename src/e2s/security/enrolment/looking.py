@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from e2s.base.errors import Misuse
 from e2s.base.rights import Authoriser
@@ -41,6 +42,10 @@ class SeenCa:
     def revoked(self, serial: int) -> bool:
         """Nothing."""
         raise self._closed(serial)
+
+    def certified(self, spki: bytes, profile: str, since: datetime) -> bytes | None:
+        """Nothing."""
+        raise self._closed(spki, profile, since)
 
     def withdraw(self, serial: int, reason: str, by: str) -> None:
         """Nothing."""

@@ -19,11 +19,11 @@ from e2s.crypto.suites import SEALINGS, SIGNATURES
 from e2s.security.certificates.possession import Proven, read_proven
 from e2s.security.certificates.profile import Profile, Use
 from e2s.security.enrolment.asking import Asked
+from e2s.security.enrolment.certifying import CASE
 from e2s.security.enrolment.granting import Grant, who_of
 from e2s.security.enrolment.naming import chosen
 from e2s.security.pki.orders import Order
 
-_CASE: Final = "e-"
 _CASE_CHARACTERS: Final = 22
 
 
@@ -32,7 +32,7 @@ def row_of(asked: Asked, given: Grant, proven: Proven, *, ident: bytes, at: date
     by_request = isinstance(asked.request, bytes)
     return {
         "id": ident,
-        "case": _CASE + wire.b64u(ident)[:_CASE_CHARACTERS],
+        "case": CASE + wire.b64u(ident)[:_CASE_CHARACTERS],
         "state": "waiting" if given.waits else "intended",
         "door": asked.door,
         "transaction": asked.transaction,

@@ -5,6 +5,7 @@
     waiting -> intended -> issued
                         -> refused
             -> declined
+            -> issued       where registration had it certified
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ NEXT: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("waiting", "approve"): "intended",
         ("waiting", "decline"): "declined",
         ("waiting", "lapse"): "declined",
+        ("waiting", "issue"): "issued",  # as a case of registration
         ("intended", "issue"): "issued",
         ("intended", "refuse"): "refused",
         ("issued", "issue"): "issued",  # the CA gave the same one again
