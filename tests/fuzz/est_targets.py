@@ -20,7 +20,7 @@ from tests.fuzz.shapes import bent, der_bent
 from tests.fuzz.target import Target, promised
 from tests.network.settings import Randomness
 from tests.worlds.enrolment import World, csr
-from tests.worlds.pki import START
+from tests.worlds.pki import START, SetClock
 
 _RANDOM = Randomness(b"e2s fuzz est key")
 _KEY = generate("p256-sha256", _RANDOM)
@@ -79,15 +79,17 @@ def _packaged() -> bytes:
 
 
 @cache
-def _world() -> tuple[Handler, str]:
+def _world() -> tuple[Handler, str, SetClock]:
     with the_same("est door"):
-        world = World(Path(mkdtemp(prefix="e2s-fuzz-")))
-        return world.door("est"), basic(*world.invite(uses=1000))
+        clock = SetClock()
+        world = World(Path(mkdtemp(prefix="e2s-fuzz-")), clock=clock)
+        return world.door("est"), basic(*world.invite(uses=1000)), clock
 
 
 def _door(octets: bytes) -> None:
     """Whatever comes is answered, and refused by its rule."""
-    handler, by = _world()
+    handler, by, clock = _world()
+    clock.forward(milliseconds=10)
     headers = {"content-type": bodies.REQUEST, "authorization": by}
     request = Request("POST", "/.well-known/est/simpleenroll", bodies.written(octets), headers, secure=True)
     answer = handler(request)

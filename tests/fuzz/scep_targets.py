@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from e2s.base.http import Handler, Request
+from e2s.base.http import Handler, Request, Response
 from e2s.crypto import der
 from e2s.crypto.certificates import read_self_made
 from e2s.security.enrolment.invitations import code_of
@@ -17,15 +17,22 @@ from tests.fuzz.ground import pki, the_same
 from tests.fuzz.shapes import bent, der_bent
 from tests.fuzz.target import Target, promised
 from tests.worlds.enrolment import ANNA, World
+from tests.worlds.pki import SetClock
 from tests.worlds.scep import Device, request_of
 
 
 @cache
 def _device() -> tuple[Handler, Device, str]:
     with the_same("scep door"):
-        world = World(Path(mkdtemp(prefix="e2s-fuzz-")))
+        clock = SetClock()
+        world = World(Path(mkdtemp(prefix="e2s-fuzz-")), clock=clock)
         handler = world.door("scep")
-        return handler, Device(handler, world.clock.now()), code_of(*world.invite(uses=1000))
+
+        def later(request: Request) -> Response:
+            clock.forward(milliseconds=10)
+            return handler(request)
+
+        return later, Device(later, clock.now()), code_of(*world.invite(uses=1000))
 
 
 def _messages() -> Iterator[bytes]:

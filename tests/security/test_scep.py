@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2s.base.errors import Refusal
+from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Request
 from e2s.base.instants import SystemClock
 from e2s.crypto import cms, der, oids
@@ -379,6 +379,41 @@ def test_its_certificates_are_renewed_in_time_and_older_ones_still_open(tmp_path
     assert device.enrol(code(world)).status is Status.SUCCESS
     door.close()
     world.close()
+
+
+def test_keys_that_could_not_be_certified_yet_are_the_same_at_the_next_try(tmp_path, worlds):
+    """Killed, or the CA away, after the keys were kept: no other keys are made."""
+    world = worlds[0]
+    pairs = KeyRing(world.setting())._read()
+    assert pairs is not None
+    for pair in pairs:
+        pair.certificates = []
+    certified: list[bytes] = []
+
+    def away(*_arguments):
+        raise Unreachable("ca-away")
+
+    def certify(profile, names, public):
+        certified.append(spki_of(public))
+        return world.certify(profile, names, public)
+
+    setting = world.setting(folder=tmp_path, certify=away)
+    KeyRing(setting)._write(pairs)
+    with pytest.raises(Unreachable):
+        KeyRing(setting).keys()
+    keys = KeyRing(replace(setting, certify=certify)).keys()
+    assert [one.spki for one in keys.certificates] == certified
+    again = KeyRing(replace(setting, certify=certify)).keys()
+    assert again.certificates == keys.certificates
+    assert len(certified) == 2
+
+
+def test_whoever_asks_too_often_is_told_to_wait(world):
+    hasty = world.door("scep")
+    answers = [hasty(Request("GET", "/scep?operation=GetCACaps", client="192.0.2.7")) for _ in range(4001)]
+    assert [one.status for one in answers[:4000]] == [200] * 4000
+    assert answers[-1].status == 429
+    assert answers[-1].headers["retry-after"] == "1"
 
 
 @given(st.binary(max_size=200))

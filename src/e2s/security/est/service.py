@@ -19,6 +19,7 @@ from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.est import asking, bodies
 from e2s.security.est.attributes import wanted
 from e2s.security.est.keymaking import KeyMaking
+from e2s.security.repository.rates import RateLimit, Rates
 
 PREFIX: Final = "/.well-known/est/"
 DOOR: Final = "est"
@@ -33,6 +34,7 @@ _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
         "wrong-code": 401,
         "tls-needed": 403,
         "too-many-tries": 429,
+        "too-many-requests": 429,
         "no-such-path": 404,
         "wrong-method": 405,
         "too-large": 413,
@@ -40,6 +42,8 @@ _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 _RETRY_SECONDS: Final = 60
+#: Of each address and of all: a request costs little more than what the desk does.
+RATES: Final = Rates(each=1000.0, total=4000.0)
 
 
 def door(desk: Desk, setting: DoorSetting) -> EstDoor:
@@ -53,6 +57,8 @@ class EstDoor:
     def __init__(self, desk: Desk, setting: DoorSetting) -> None:
         """``setting`` gives clock, randomness and a folder for keys that are being made."""
         self._desk = desk
+        self._clock = setting.clock
+        self._rates = RateLimit(RATES)
         self._keys = KeyMaking(desk, setting)
         #: By operation: its method, and what answers (request, label).
         self._operations: Mapping[str, tuple[str, Callable[[Request, str], Response]]] = {
@@ -66,6 +72,7 @@ class EstDoor:
     def __call__(self, request: Request) -> Response:
         """The answer; a refusal says its rule in ``e2s-rule`` and in a sentence."""
         try:
+            self._rates.take(request.client, self._clock.now())
             operation, label = _asked_for(request.path)
             found = self._operations.get(operation)
             if found is None:

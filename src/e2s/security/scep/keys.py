@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from e2s.base import wire
-from e2s.base.errors import E2SError, Refusal
+from e2s.base.errors import E2SError, Refusal, Unreachable
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
@@ -126,7 +126,10 @@ class KeyRing:
 
     def _write(self, pairs: list[_Pair]) -> None:
         octets = wire.encode({"keys": [pair.document() for pair in pairs]})
-        replace_file(self._path, self._storage.seal(_NAME, octets))
+        try:
+            replace_file(self._path, self._storage.seal(_NAME, octets))
+        except OSError as error:
+            raise Unreachable("disk-full", "the door's keys could not be kept") from error
 
     def _read(self) -> list[_Pair] | None:
         if not self._path.exists():
@@ -155,13 +158,18 @@ class _Pair:
         }
 
 
+def _load(octets: bytes) -> Any:
+    """A key as it was written here: its numbers need not be tried again."""
+    return load_der_private_key(octets, None, unsafe_skip_rsa_key_validation=True)
+
+
 def read_keys(octets: bytes) -> list[_Pair]:
     """The keys of an opened file; raises :class:`Refusal` ``bad-door-keys``."""
     try:
         rows: list[dict[str, Any]] = wire.decode(octets)["keys"]
         pairs = [
             _Pair(
-                cast(PrivateKey, load_der_private_key(wire.unb64u(row["key"]), None)),
+                cast(PrivateKey, _load(wire.unb64u(row["key"]))),
                 [Certificate.read(wire.unb64u(one)) for one in row["certificates"]],
                 [Certificate.read(wire.unb64u(one)) for one in row["chain"]],
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -20,6 +21,7 @@ from e2s.crypto import cms, oids
 from e2s.crypto.kinds import kind_of
 from e2s.security.enrolment.asking import Desk, Pending
 from e2s.security.enrolment.setting import DoorSetting
+from e2s.security.repository.rates import RateLimit, Rates
 from e2s.security.scep.enrolling import Enrolling, Found
 from e2s.security.scep.keys import DoorKeys, KeyRing
 from e2s.security.scep.messages import (
@@ -44,8 +46,16 @@ _PREFIX: Final = "/scep"
 #: What a peer reads who knows nothing newer (RFC 8894, 3.5.2: AES).
 _SUITE: Final = ("rsa-pkcs1-aes256cbc",)
 _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
-    {"too-large": 413, "no-such-operation": 404, "wrong-content-type": 415, "wrong-method": 405}
+    {
+        "too-large": 413,
+        "no-such-operation": 404,
+        "wrong-content-type": 415,
+        "wrong-method": 405,
+        "too-many-requests": 429,
+    }
 )
+#: Of each address and of all: a message costs two operations with the door's RSA keys, whoever sent it.
+RATES: Final = Rates(each=200.0, total=400.0, burst=20.0)
 
 
 def door(desk: Desk, setting: DoorSetting) -> ScepDoor:
@@ -60,12 +70,14 @@ class ScepDoor:
         """The door's keys are made at the first need, and kept in ``setting.folder``."""
         self._desk = desk
         self._setting = setting
+        self._rates = RateLimit(RATES)
         self._ring = KeyRing(setting)
         self._enrolling = Enrolling(desk, setting)
 
     def __call__(self, request: Request) -> Response:
         """The answer; what is no message at all is refused by HTTP."""
         try:
+            self._rates.take(request.client, self._setting.clock.now())
             path, _, query = request.path.partition("?")
             asked = dict(parse_qsl(query, max_num_fields=8)) if len(query) <= 2 * MAX_MESSAGE_BYTES else {}
             operation = asked.get("operation", "")
@@ -78,7 +90,7 @@ class ScepDoor:
                 return self._answered(octets, _label(path), request.client)
             raise Refusal("no-such-operation", "SCEP has no such operation here")
         except Refusal as refusal:
-            return refused(refusal, _STATUSES.get(refusal.rule, 400))
+            return _refused(refusal)
         except ValueError:
             return refused(Refusal("no-such-operation", "the query cannot be read"), 400)
 
@@ -140,6 +152,13 @@ class ScepDoor:
             fail=fail_of(refusal.rule),
             text=f"{refusal.rule}: {refusal.message}",
         )
+
+
+def _refused(refusal: Refusal) -> Response:
+    response = refused(refusal, _STATUSES.get(refusal.rule, 400))
+    if response.status != 429:
+        return response
+    return replace(response, headers={**response.headers, "retry-after": str(refusal.facts["wait"])})
 
 
 def _opened(message: Message, keys: DoorKeys) -> bytes:
