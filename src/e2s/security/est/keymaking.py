@@ -19,7 +19,7 @@ from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PrivateKey, PublicKey
 from e2s.crypto.suites import SEALINGS, sealing_suites_of
 from e2s.security.certificates.possession import Proven, read_proof
-from e2s.security.enrolment.asking import Asked, Desk, Holder, Issued, Pending, Shown
+from e2s.security.enrolment.asking import Asked, Desk, Issued, Pending, Shown
 from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.enrolment.storage import Storage
 from e2s.security.est import asking, bodies, packages, store
@@ -48,8 +48,7 @@ class KeyMaking:
         """
         proven = read_proof(request)
         now = self._setting.clock.now()
-        held = by.certificate if isinstance(by, Holder) else None
-        recipient = packages.recipient_in(request, proven.key, held, now)
+        recipient = packages.recipient_in(request, proven.key, now)
         self._check_way(recipient)
         transaction = asking.transaction(_OPERATION, label, request, by)
         key = self._key(transaction, by, label, proven.key, now)

@@ -1,7 +1,7 @@
 """A private key on its way to its holder: PKCS #8 plain, or signed by its maker and sealed to a key of hers.
 
-RFC 7030, 4.4: the request says to which, by the key's identifier.  It may be the request's own: made for this
-one answer, it is nobody's for anything else.
+RFC 7030, 4.4: the request says so by the identifier of a key, which is its own: made for this one answer, it
+is nobody's for anything else.  A key that signs in TLS opens nothing (SP 800-57, 5.2).
 """
 
 from __future__ import annotations
@@ -81,13 +81,10 @@ def unpacked(octets: bytes, opener: Opener) -> tuple[PrivateKey, Certificate]:
     return read_plain(keys[0]), signed.signer_certificate
 
 
-def recipient_in(
-    request: bytes, key: PublicKey, held: Certificate | None, at: datetime
-) -> Certificate | None:
-    """Whom to seal to, as a request says; None where it does not say.
+def recipient_in(request: bytes, key: PublicKey, at: datetime) -> Certificate | None:
+    """Whom to seal to, as a request of this ``key`` says; None where it does not say.
 
-    ``key`` is the request's own, and ``held`` the certificate used in TLS.  Raises :class:`Refusal`
-    ``no-such-decryption-key`` for any other key.
+    Raises :class:`Refusal` ``no-such-decryption-key`` for any other key than its own.
     """
     attributes = request_attributes(request)
     if oids.DECRYPT_KEY_ID in attributes:
@@ -101,13 +98,9 @@ def recipient_in(
         reader.done()
     except Refusal as refusal:
         raise Refusal("bad-request", "a decryption key is named by its identifier") from refusal
-    if held is not None and named == held.key_id:
-        return held
     if isinstance(key, ec.EllipticCurvePublicKey) and named == key_id(key):
         return bearer(key, at)
-    raise Refusal(
-        "no-such-decryption-key", "the key to seal to is neither the request's nor that used in TLS"
-    )
+    raise Refusal("no-such-decryption-key", "what is sealed is sealed to the request's own key, on a curve")
 
 
 def key_request(key: PrivateKey, name: str = "") -> bytes:
