@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -124,6 +125,8 @@ def run(name: str, folder: Path, programs: list[Path]) -> None:
 def folder(tmp_path):
     """An empty folder; what a failed transcript has left running there is stopped."""
     yield tmp_path
+    for file in tmp_path.glob("*/slapd.pid"):
+        os.kill(int(file.read_text()), signal.SIGTERM)
     for file in tmp_path.glob("*/community.toml"):
         subprocess.run([sys.executable, "-m", "e2s.cli.main", "down", str(file)], check=False)
 

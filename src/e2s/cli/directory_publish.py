@@ -157,4 +157,4 @@ def _tell(sent: Sent, *, as_json: bool) -> None:
         document({"standing": sent.standing, "gone": sent.gone, "refused": sent.refused})
     else:
         refused = f", {sent.refused} refused by the directory" if sent.refused else ""
-        say(f"{sent.standing} entries stand, {sent.gone} are gone{refused}")
+        say(f"{sent.standing} entries sent, {sent.gone} taken away{refused}")
