@@ -19,13 +19,15 @@ from e2s.crypto.suites.identifiers import NULL, SHA256, algorithm
 from e2s.security.certificates.certify import request
 from e2s.security.cmp import states, store
 from e2s.security.cmp.answers import Confirmation, confirmation, poll_request, read_certified, read_error
-from e2s.security.cmp.client import CmpClient, Enrolled, Waiting
+from e2s.security.cmp.client import CmpClient
+from e2s.security.cmp.enrolled import Enrolled, Waiting
 from e2s.security.cmp.header import Header
+from e2s.security.cmp.lapsing import TOLERANCE
 from e2s.security.cmp.message import Part, protected_part, read_message, write_message
 from e2s.security.cmp.pieces import Information
 from e2s.security.cmp.protection import Shared, Signed, protected_message
 from e2s.security.cmp.requests import Ending, Named, write_ending, write_request
-from e2s.security.cmp.transactions import CONFIRMING, TOLERANCE
+from e2s.security.cmp.transactions import CONFIRMING
 from e2s.security.cmp.vocabulary import IMPLICIT_CONFIRM, MAX_MESSAGE_BYTES, MEDIA_TYPE, Body
 from tests.worlds.enrolment import ANNA, World, key
 

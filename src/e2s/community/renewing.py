@@ -21,7 +21,8 @@ from e2s.crypto.keys import KeySigner, read_private_key
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.ports import Signer
 from e2s.security.certificates.certify import request
-from e2s.security.cmp.client import CmpClient, Enrolled
+from e2s.security.cmp.client import CmpClient
+from e2s.security.cmp.enrolled import Enrolled
 from e2s.security.cmp.protection import Signed
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import phrase_from_file

@@ -30,7 +30,9 @@ from e2s.security.cmp.answers import (
     read_revocation_answer,
 )
 from e2s.security.cmp.confirming import ALGORITHM, certificate_digest, fixed
+from e2s.security.cmp.enrolled import Enrolled, Waiting
 from e2s.security.cmp.header import NONCE_SIZE, TRANSACTION_SIZE, VERSIONS, Header
+from e2s.security.cmp.lapsing import TOLERANCE
 from e2s.security.cmp.message import Message, Part, read_message
 from e2s.security.cmp.pieces import (
     Information,
@@ -56,7 +58,6 @@ from e2s.security.cmp.requests import (
     write_ending,
     write_request,
 )
-from e2s.security.cmp.transactions import TOLERANCE
 from e2s.security.cmp.vocabulary import (
     ANSWERS,
     CA_CERTIFICATES,
@@ -75,39 +76,6 @@ Judge: TypeAlias = Callable[[Certificate, Sequence[Certificate]], None]
 PATH: Final = "/.well-known/cmp"
 _MOST_CERTIFICATES: Final = 32
 _CODES: Final = {name: code for code, name in REASONS.items()}
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Enrolled:
-    """What came: the certificate, the certificates beside it, and, by a shared secret only, the anchors."""
-
-    certificate: Certificate
-    certificates: tuple[Certificate, ...] = ()
-    anchors: tuple[Certificate, ...] = ()
-
-    @property
-    def chain(self) -> tuple[Certificate, ...]:
-        """Its issuers, nearest first, as far as they came along and do not issue themselves."""
-        found: list[Certificate] = []
-        last = self.certificate
-        while len(found) < _MOST_CERTIFICATES:
-            above = next((one for one in self.certificates if one.slices.subject == last.slices.issuer), None)
-            if above is None or above.slices.subject == above.slices.issuer:
-                break
-            found.append(above)
-            last = above
-        return tuple(found)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Waiting:
-    """An officer has to say so first; :meth:`CmpClient.ask_again` after ``seconds``."""
-
-    transaction: bytes = field(repr=False)
-    kind: Body
-    spki: bytes = field(repr=False)
-    nonce: bytes = field(repr=False)
-    seconds: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -31,12 +31,13 @@ from e2s.security.cmp.answers import (
     revocation_answer,
 )
 from e2s.security.cmp.confirming import certificate_digest
+from e2s.security.cmp.lapsing import DOOR, TOLERANCE
 from e2s.security.cmp.message import Message, read_message
 from e2s.security.cmp.pieces import StatusInfo, directory_name
 from e2s.security.cmp.protection import Shared, check_shared, check_signed, way_protected
 from e2s.security.cmp.requests import NO_REQUEST, REQUEST, Named, read_ending, read_request
 from e2s.security.cmp.telling import told
-from e2s.security.cmp.transactions import DOOR, TOLERANCE, Answer, Came, Transactions
+from e2s.security.cmp.transactions import Answer, Came, Transactions
 from e2s.security.cmp.vocabulary import (
     ANSWERS,
     IMPLICIT_CONFIRM,
@@ -118,7 +119,7 @@ class CmpDoor:
         if events:
             with self.database.transaction() as connection:
                 self.outbox.sink(connection).append_all(events)
-        self._transactions.tick(now)
+        self._transactions.lapsing.tick(now)
 
     def close(self) -> None:
         """Close the database."""

@@ -7,34 +7,23 @@ implicitly nothing is to be watched, and the answer alone is noted.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from e2s.base.database import Database
 from e2s.base.errors import Refusal
-from e2s.base.events import Event
-from e2s.base.instants import DELTA
 from e2s.base.together import Together
-from e2s.crypto.certificates import Certificate
 from e2s.security.cmp import store
+from e2s.security.cmp.lapsing import DOOR, KEPT, WAITING, Lapsing, desk_name, until
 from e2s.security.cmp.states import NEW, follow
 from e2s.security.enrolment.asking import Asked, Desk, Holder, Invited, Issued, Pending, Shown
 
-DOOR: Final = "cmp"
-#: A message older or newer than this is none of now.
-TOLERANCE: Final = 2 * DELTA
-#: How long a certificate waits to be confirmed, and an answer for who asks for it again.
+#: How long a certificate waits to be confirmed.
 CONFIRMING: Final = timedelta(minutes=10)
-_KEPT: Final = 4 * TOLERANCE
-_WAITING: Final = timedelta(days=60)
-_AT_ONCE: Final = 100
-_REASON: Final = "cessationOfOperation"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,8 +67,8 @@ class Transactions:
         self._desk = desk
         self._database = database
         self._together = Together(database)
-        self._component = component
-        self._ticking = threading.Lock()
+        #: What time does to them.
+        self.lapsing = Lapsing(desk, database, self._together, component=component)
 
     def known(self, came: Came) -> sa.Row[Any] | None:
         """The transaction, where it is under way and its writer the same; raises ``cmp-transaction``."""
@@ -109,7 +98,7 @@ class Transactions:
             "digest": came.digest,
             "wished": wished,
             "implicit": int(implicit),
-            "until": _until(came.at + CONFIRMING),
+            "until": until(came.at + CONFIRMING),
         }
         if row is None and not implicit:
             self._together.write(lambda connection: _note(connection, values))
@@ -158,11 +147,11 @@ class Transactions:
     ) -> bytes:
         """Note what the desk said with the answer; whoever noted one first is repeated."""
         if isinstance(found, Pending):
-            event, until = "wait", came.at + _WAITING
+            event, end = "wait", came.at + WAITING
         elif isinstance(found, Issued) and not implicit:
-            event, until = "issue", came.at + CONFIRMING
+            event, end = "issue", came.at + CONFIRMING
         else:
-            event, until = "finish", came.at + _KEPT
+            event, end = "finish", came.at + KEPT
 
         def act(connection: sa.Connection) -> bytes:
             row = store.transaction(connection, values["id"])
@@ -181,7 +170,7 @@ class Transactions:
                 answer=answer.octets,
                 nonce=answer.nonce,
                 certificate=answer.certificate,
-                until=_until(until),
+                until=until(end),
             )
             return answer.octets
 
@@ -197,7 +186,7 @@ class Transactions:
         row = self._following(came, "confirm")
         if isinstance(row, bytes):
             return row
-        if _until(came.at) > row.until:
+        if until(came.at) > row.until:
             follow("lapsed", "confirm")
         takes = taken(bytes(row.certificate))
         answer = say(row)
@@ -212,85 +201,16 @@ class Transactions:
                 digest=came.digest,
                 answer=answer.octets,
                 nonce=answer.nonce,
-                until=_until(came.at + _KEPT) if takes else _until(came.at),
+                until=until(came.at + KEPT) if takes else until(came.at),
             )
             if takes:
-                self._event(connection, "certificate.confirmed", came.at, bytes(row.certificate))
+                self.lapsing.event(connection, "certificate.confirmed", came.at, bytes(row.certificate))
             return answer.octets
 
         octets = self._together.write(act)
         if not takes:
-            self.tick(came.at)
+            self.lapsing.tick(came.at)
         return octets
-
-    def tick(self, now: datetime) -> None:
-        """Revoke what was not confirmed in time, and forget what is over."""
-        if not self._ticking.acquire(blocking=False):
-            return
-        try:
-            with self._database.reading() as connection:
-                begun = store.due(connection, "asked", now, _AT_ONCE)
-                unconfirmed = store.due(connection, "issued", now, _AT_ONCE)
-            for row in begun:
-                self._settle(row, now)
-            for row in unconfirmed:
-                self._lapse(row, now)
-            with self._database.reading() as connection:
-                lapsing = store.due(connection, "lapsing", now, _AT_ONCE)
-            for row in lapsing:
-                self._revoke(row, now)
-            with self._database.reading() as connection:
-                over = any(store.due(connection, state, now, 1) for state in ("done", "lapsed"))
-            if over:
-                self._together.write(lambda connection: store.forget(connection, now, _AT_ONCE))
-        finally:
-            self._ticking.release()
-
-    def _settle(self, row: sa.Row[Any], now: datetime) -> None:
-        """The desk was asked, and nobody came for the answer."""
-        try:
-            found = self._desk.poll(DOOR, desk_name(row.id, row.asked), _shown(row))
-        except Refusal:
-            self._change(row, "finish", until=_until(now + _KEPT))
-            return
-        if isinstance(found, Pending):
-            self._change(row, "wait", until=_until(now + _WAITING))
-        else:
-            self._change(row, "lapse", certificate=found.certificate, until=_until(now))
-
-    def _lapse(self, row: sa.Row[Any], now: datetime) -> None:
-        self._change(row, "lapse", until=_until(now))
-
-    def _revoke(self, row: sa.Row[Any], now: datetime) -> None:
-        """Revoked first, then noted: to revoke again changes nothing."""
-        certificate = Certificate.read(bytes(row.certificate))
-        self._desk.withdraw(certificate.serial, _REASON, Holder(certificate=certificate), door=DOOR)
-
-        def act(connection: sa.Connection) -> None:
-            _step(connection, row.id, "revoke", until=_until(now + _KEPT))
-            self._event(connection, "certificate.unconfirmed", now, certificate.der)
-
-        self._together.write(act)
-
-    def _change(self, row: sa.Row[Any], event: str, **values: object) -> None:
-        """One step, unless another was taken meanwhile."""
-        self._together.write(lambda connection: _step(connection, row.id, event, state=row.state, **values))
-
-    def _event(self, connection: sa.Connection, kind: str, at: datetime, certificate: bytes) -> None:
-        facts = {"serial": f"{Certificate.read(certificate).serial:x}", "door": DOOR}
-        store.OUTBOX.sink(connection).append(Event(kind=kind, at=at, component=self._component, facts=facts))
-
-
-def desk_name(transaction: bytes, digest: bytes) -> bytes:
-    """What a transaction is called at the desk: another request of the same name is another there."""
-    return sha256(transaction + digest).digest()
-
-
-def _shown(row: sa.Row[Any]) -> Shown:
-    """Who asked."""
-    if row.shown == "invited":
-        return Invited(reference=bytes(row.who).decode())
-    return Holder(certificate=Certificate.read(bytes(row.who)))
 
 
 def _note(connection: sa.Connection, values: Mapping[str, object]) -> None:
@@ -300,15 +220,3 @@ def _note(connection: sa.Connection, values: Mapping[str, object]) -> None:
         store.add(connection, values)
     elif row.asked != values["asked"] or (row.shown, row.who) != (values["shown"], values["who"]):
         follow("done", "ask")
-
-
-def _step(
-    connection: sa.Connection, ident: bytes, event: str, *, state: str | None = None, **values: object
-) -> None:
-    row = store.transaction(connection, ident)
-    if row is not None and state in {None, row.state}:
-        store.change(connection, ident, state=follow(row.state, event), **values)
-
-
-def _until(at: datetime) -> int:
-    return int(at.timestamp())
