@@ -28,6 +28,8 @@ from e2s.security.keys.generation import generate
 
 _OPERATION: Final = "serverkeygen"
 _KEPT: Final = timedelta(hours=1)
+#: What is old is looked for so often.
+_SWEPT: Final = timedelta(minutes=1)
 #: Where the request's own key says nothing of the kind that is wished for.
 _USUAL: Final = "ecdh-p256-aes256gcm"
 
@@ -39,6 +41,7 @@ class KeyMaking:
         """Nothing is opened before the first key is asked for."""
         self._desk = desk
         self._setting = setting
+        self._due = setting.clock.now()
 
     def made(self, request: bytes, by: Shown, label: str) -> tuple[Part, Part] | Pending:
         """A key and its certificate, as parts of the answer.
@@ -61,8 +64,9 @@ class KeyMaking:
 
     def forget(self, now: datetime) -> int:
         """Forget keys that were fetched an hour ago, or waited longer than any request does; how many."""
-        if "_database" not in self.__dict__:
+        if "_database" not in self.__dict__ or now < self._due:
             return 0
+        self._due = now + _SWEPT
         waiting = now - timedelta(days=self._setting.policy.waiting_days)
         with self._database.transaction() as connection:
             return store.forget(connection, fetched_by=now - _KEPT, made_by=waiting)

@@ -25,6 +25,8 @@ from e2s.security.scep import store
 from e2s.security.scep.messages import Kind, Message, issuer_and_serial, issuer_and_subject
 
 DOOR: Final = "scep"
+#: What is old is looked for so often.
+_SWEPT: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Enrolling:
         """Nothing is opened before somebody has to wait."""
         self._desk = desk
         self._setting = setting
+        self._due = setting.clock.now()
 
     def outcome(self, message: Message, content: bytes, label: str, client: str) -> Found | Pending:
         """What becomes of a message whose envelope held ``content``; raises why nothing does."""
@@ -57,8 +60,9 @@ class Enrolling:
 
     def forget(self, now: datetime) -> int:
         """Forget who waited for longer than any request does; how many."""
-        if "_database" not in self.__dict__:
+        if "_database" not in self.__dict__ or now < self._due:
             return 0
+        self._due = now + _SWEPT
         with self._database.transaction() as connection:
             return store.forget(connection, now - timedelta(days=self._setting.policy.waiting_days))
 
