@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +14,26 @@ from e2s.cli.ca_home import Folder, Officer, PhraseFile, officer_of, setting
 from e2s.cli.homes import LOOPBACK, phrase_of
 from e2s.cli.report import say
 from e2s.community.doors import DOORS
+from e2s.security.ceremonies.standalone import Look, look
+from e2s.security.keys.deposit import Deposit
 
 _THREADS = 16
+
+
+@contextlib.contextmanager
+def _vault(folder: Path | None, phrase_file: Path | None, seen: Look) -> Iterator[Deposit | None]:
+    """The escrow that is deposited at while the doors are open, if there is one."""
+    if folder is None:
+        yield None
+        return
+    from e2s.security.escrow.deposits import Depositor
+    from e2s.security.escrow.home import Edges, open_home
+
+    phrase = phrase_of(phrase_file, "Pass phrase of the vault")
+    given = setting()
+    with open_home(folder, phrase, Edges(clock=given.clock, random=given.random)) as vault:
+        phrase.wipe()
+        yield Depositor(vault=vault, issuers=seen.issuers)
 
 
 def serve(
@@ -32,6 +52,14 @@ def serve(
     ] = None,
     officer: Officer = "",
     phrase_file: PhraseFile = None,
+    escrow: Annotated[
+        Path | None,
+        typer.Option("--escrow", metavar="DIR", help="The vault for keys that doors make (e2s escrow)."),
+    ] = None,
+    escrow_phrase_file: Annotated[
+        Path | None,
+        typer.Option("--escrow-phrase-file", metavar="FILE", help="Holds the vault's pass phrase."),
+    ] = None,
 ) -> None:
     """Serve the doors of enrolment, certificates, lists, look-up and OCSP on loopback until SIGTERM.
 
@@ -41,18 +69,21 @@ def serve(
     from e2s.community.standing import StandingDoors
     from e2s.network.sessions.server import Server, listen
     from e2s.network.sessions.tls import TlsFiles
-    from e2s.security.ceremonies.standalone import look
 
     if (tls_cert is None) != (tls_key is None):
         raise Misuse("tls-files", "TLS needs a certificate and its key")
     seen = look(folder)
     phrase = phrase_of(phrase_file, f"Pass phrase of {seen.component}")
-    with StandingDoors.opened(seen, phrase, setting=setting(), officer=officer_of(seen, officer)) as standing:
+    acts = officer_of(seen, officer)
+    with (
+        _vault(escrow, escrow_phrase_file, seen) as deposit,
+        StandingDoors.opened(seen, phrase, setting=setting(), officer=acts) as standing,
+    ):
         phrase.wipe()
         listening = listen(LOOPBACK, port)
         scheme = "https" if tls_cert else "http"
         here = f"{scheme}://{LOOPBACK}:{listening.getsockname()[1]}"
-        standing.open_doors(origin or here, door)
+        standing.open_doors(origin or here, door, deposit=deposit)
         tls = None
         if tls_cert is not None and tls_key is not None:
             anchors = standing.anchors_file()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -40,16 +39,12 @@ def door_of(name: str, desk: Desk, setting: DoorSetting) -> Handler:
     return factory(desk, setting)
 
 
-def _there(name: str) -> bool:
-    return find_spec(DOORS[name][0]) is not None
-
-
 class Doors:
     """Several doors as one handler, by the beginning of the path."""
 
     def __init__(self, desk: Desk, setting: DoorSetting, names: Sequence[str] | None = None) -> None:
         """The doors called ``names``, or all that there are."""
-        chosen = tuple(name for name in DOORS if _there(name)) if names is None else tuple(names)
+        chosen = tuple(DOORS) if names is None else tuple(names)
         self.doors = {name: door_of(name, desk, setting) for name in chosen}
         self._paths = tuple((path, self.doors[name]) for name in chosen for path in DOORS[name][1])
 

@@ -20,6 +20,7 @@ from e2s.security.enrolment.certifying import OwnCa
 from e2s.security.enrolment.desk import EnrolmentDesk
 from e2s.security.enrolment.home import open_office, storage_of
 from e2s.security.enrolment.setting import DoorSetting
+from e2s.security.keys.deposit import Deposit
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.generation import generate
 from e2s.security.keys.phrase import Phrase
@@ -84,8 +85,13 @@ class StandingDoors:
         finally:
             authority.close()
 
-    def open_doors(self, origin: str, names: Sequence[str] | None = None) -> None:
-        """Make the doors called ``names``, or all; ``origin`` is how they are reached."""
+    def open_doors(
+        self, origin: str, names: Sequence[str] | None = None, *, deposit: Deposit | None = None
+    ) -> None:
+        """Make the doors called ``names``, or all; ``origin`` is how they are reached.
+
+        ``deposit``: where keys go that doors make for others, before they are released.
+        """
         setting, office = self._setting, self._office
         self._doors = Doors(
             self.desk,
@@ -102,6 +108,7 @@ class StandingDoors:
                 certify=self._certify,
                 certificate=self._certificate,
                 crls=self._lists.crls,
+                deposit=deposit,
             ),
             names,
         )
