@@ -198,12 +198,15 @@ def move_all(
     random: Random,
 ) -> tuple[int, int]:
     """All that is due from one officer: how many shares she shared again, and how many she joined."""
-    give, parts = due(vault, officer)
-    for make, idents in ((share_again, give), (join, parts)):
+    done = []
+    for place, make in enumerate((share_again, join)):
+        # what she shared again may have been what was missing for her own part
+        idents = due(vault, officer)[place]
         for ident in idents:
             said, boxes = make(vault, officer, ident, openers, random)
             take_move(vault, sign(said), boxes)
-    return len(give), len(parts)
+        done.append(len(idents))
+    return done[0], done[1]
 
 
 def _reshares(connection: sa.Connection, row: sa.Row[Any], policy: Policy) -> list[Word]:
