@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ from e2s.cli.pki_words import (
 )
 from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
+from e2s.security.verification.anchors import Anchor
 from e2s.security.verification.notices import Notice
 from e2s.security.verification.policies import ANY
 from e2s.security.verification.rules import Wanted
@@ -101,6 +103,10 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     inhibit_mapping: Annotated[
         bool, typer.Option("--inhibit-mapping", help="Follow no mapping of policies.")
     ] = False,
+    external: Annotated[
+        Path | None,
+        typer.Option("--external", metavar="FILE", help="Whom else --trust trusts (e2s external export)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a certificate may be trusted for a purpose, by which path, or which rule it breaks.
@@ -115,7 +121,8 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     notes: list[str] = []
     try:
         found = files.certificates(certificate, legacy=legacy)
-        verdict = Verifier(all_of(trust, notes, legacy=legacy), legacy=legacy).judge(
+        anchors = all_of(trust, notes, legacy=legacy)
+        verdict = Verifier((*anchors, *_others(external, anchors)), legacy=legacy).judge(
             found[0],
             (*found[1:], *all_of(untrusted, notes, legacy=legacy)),
             lists_of(crl, notes),
@@ -136,6 +143,17 @@ def verify(  # noqa: PLR0913, PLR0917 - each is an option of the command
     verdict = replace(verdict, notes=(*verdict.notes, *notes))
     said(_told(verdict), _lines(verdict), as_json=as_json)
     raise typer.Exit(0 if verdict.accepted else 1)
+
+
+def _others(file: Path | None, anchors: Sequence[Certificate]) -> tuple[Anchor, ...]:
+    """The roots of others that a file's records trust, proven under the first anchor."""
+    if file is None:
+        return ()
+    if not anchors:
+        raise Refusal("unknown-root", "records of trust in others are proven by a root: --trust")
+    from e2s.cli.external_home import state_in
+
+    return state_in(file, anchors[0]).anchors()
 
 
 def _told(verdict: Verdict) -> dict[str, object]:

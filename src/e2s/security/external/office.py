@@ -153,6 +153,19 @@ def judge(
     return state.provider_of(verdict.or_refuse().anchor), verdict
 
 
+def seen_as(office: Office, provider: Provider, certificate: Certificate) -> str:
+    """Who the holder would be here, or is; empty where no rule says so.  Gives no name.
+
+    Raises :class:`Refusal` ``mapping-ambiguous`` or ``bad-name``.
+    """
+    try:
+        return mapped(office.state().rules, provider.name, certificate).name(office.community)
+    except Refusal as refusal:
+        if refusal.rule != "not-mapped":
+            raise
+        return ""
+
+
 def user_of(office: Office, provider: Provider, certificate: Certificate) -> tuple[Mapped, str]:
     """Who the holder of a certificate that was judged good is here: given once, the same for ever.
 
