@@ -158,3 +158,34 @@ def test_who_may_not_invite_is_told(desk):
     assert desk("enrol request {o} --json", status=2)["rule"] == "what-for"
     assert desk("enrol serve {f}/ca --tls-cert x --json", status=2)
     assert desk("enrol serve {f}/root --phrase-file {f}/ca.phrase", status=2)
+
+
+@pytest.mark.processes
+def test_a_request_that_waits_becomes_a_case_of_registration(desk):
+    desk("ra init {f}/ra --from {f}/ca --spool {f}/spool --json")
+    answer = "ca answer {f}/ca {f}/spool --once --phrase-file {f}/ca.phrase"
+    desk(answer)
+    desk.invited("case", "code-signing")
+    desk("enrol request {o} --name " + ANNA + " --out {f}/case.pem --code-file {f}/case.code", status=1)
+    (row,) = desk("enrol requests {f}/ca --json")
+    by = " --home {f}/ra --officer {f}/%s --phrase-file {f}/%s.phrase"
+    olga, oskar = by % ("olga", "olga"), by % ("oskar", "oskar")
+    opened = desk(f"enrol case {{f}}/ca {row['request']} --json {olga}", "--title", "Anna Berg")
+    (desk.folder / "number").write_text("C01X00T47")
+    (desk.folder / "number").chmod(0o600)
+    seen = "--kind passport --issuer Utopia --expires 2090-01-01 --place desk --number-file {f}/number"
+    desk(f"ra evidence {opened['case']} {seen} {olga}")
+    assert desk(f"ra name {opened['case']} anna --json {olga}")["name"] == ANNA
+    desk(f"ra approve {opened['case']} --yes {olga}")
+    desk(f"ra approve --approval 1 --yes {oskar}")
+    desk("ra submit --home {f}/ra", status=1)
+    desk(answer)
+    assert desk("ra submit --home {f}/ra --json")["certified"] == 1
+    made = desk(
+        "enrol request {o} --request {f}/case.p10 --out {f}/case.pem --code-file {f}/case.code --json"
+    )
+    assert made["names"] == [ANNA]
+    assert desk("enrol requests {f}/ca --json") == []
+    assert desk(f"enrol case {{f}}/ca {row['request']} --json {olga}", "--title", "A", status=2)["rule"] == (
+        "no-such-request"
+    )
