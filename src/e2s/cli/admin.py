@@ -23,6 +23,7 @@ _COMMANDS = (
     ("ceremonies", admin_report.ceremonies, "e2s admin ceremonies --home ra"),
     ("requests", admin_report.requests, "e2s admin requests --approve r-1 --officer olga --home ra"),
     ("serve", admin_serve.serve, "e2s admin serve --home ra"),
+    ("console", admin_serve.console, "e2s admin console --officer paula"),
 )
 for _name, _act, _example in _COMMANDS:
     app.command(_name, epilog=f"Example: {_example}")(_act)
