@@ -352,6 +352,34 @@ def test_a_slow_host_stops_nobody(world, client):
     world.settle()
 
 
+def test_many_slow_hosts_of_one_account_leave_threads_for_others(world):
+    names = [f"slow-{n}.alpha.example" for n in range(12)]
+    client, other = world.client(*names), world.client(SHOP)
+    go_on, most = threading.Event(), [0]
+    quick = world.door._challenges._validate
+
+    def slow(proof):
+        if proof.host.value in names:
+            most[0] = max(most[0], len(world.door._challenges._trying))
+            go_on.wait(20)
+        quick(proof)
+
+    world.door._challenges._validate = slow
+    placed = client.order(names)
+    word = Word(world.hosts)
+    for url in placed.document["authorizations"]:
+        (challenge, _) = client.look(url)["challenges"]
+        authorisation = f"{challenge['token']}.{world.door._book.account(1).thumbprint}"
+        world.hosts.shown[client.look(url)["identifier"]["value"], challenge["token"]] = authorisation
+        client.post(challenge["url"], {})
+    other.pause = lambda _: threading.Event().wait(0.005)
+    assert other.obtain([SHOP], csr(SHOP), word)[0].dns == (SHOP,)
+    go_on.set()
+    client.pause = other.pause
+    assert client.finalise(placed, csr(*names))[0].dns == tuple(names)
+    assert most[0] <= 4
+
+
 def test_what_was_begun_is_tried_after_a_restart(world, client):
     placed = client.order([SHOP])
     challenge = client.look(placed.document["authorizations"][0])["challenges"][0]

@@ -26,8 +26,11 @@ from e2s.security.acme.validation import Proof, Validate
 _LOG = logging.getLogger("e2s.acme")
 
 _THREADS: Final = 8
-#: What is given to the threads at once; the rest waits in the register.
+#: What is given to the threads at once, and of one account; the rest waits in the register.
 _MOST: Final = 128
+_EACH: Final = 3
+#: How many that are due are looked at.
+_LOOKED: Final = 1024
 #: No second try makes these good.
 _FINAL: Final = frozenset({"network-not-permitted", "port-not-permitted", "bad-redirect", "no-alpn"})
 
@@ -40,7 +43,9 @@ class Challenges:
         self._book = book
         self._validate = validate
         self._pool = ThreadPoolExecutor(_THREADS, "validation")
-        self._trying: set[int] = set()
+        #: Challenges that are with the threads, and their accounts.
+        self._trying: dict[int, int] = {}
+        self._left = False
         self._lock = threading.Lock()
         self._closed = False
 
@@ -74,7 +79,7 @@ class Challenges:
             row = self._challenge(connection, account, n)
         if payload is not None and row.state == "pending":
             self._book.together.write(lambda connection: self._answered(connection, account, n))
-        self._begin(row.n)
+        self._look(n)
         with self._book.database.glance() as connection:
             row = self._challenge(connection, account, n)
         return self.shown(row), row.authorisation
@@ -96,9 +101,10 @@ class Challenges:
     def tick(self) -> None:
         """Try again what is due."""
         with self._book.database.glance() as connection:
-            due = store.due(connection, format_instant(self._book.now()), _MOST)
+            due = store.due(connection, format_instant(self._book.now()), _LOOKED)
+        self._left = False
         for row in due:
-            self._begin(row.n)
+            self._begin(row)
 
     def close(self) -> None:
         """Begin nothing more, and wait for what was begun."""
@@ -140,22 +146,30 @@ class Challenges:
         with self._book.database.glance() as connection:
             rows = store.challenges(connection, authorisation)
         for row in rows:
-            self._begin(row.n)
+            self._begin(row)
 
-    def _begin(self, n: int) -> None:
-        """Give a challenge to the threads, if it is due and not with them."""
+    def _look(self, n: int) -> None:
+        """The same of one challenge."""
         with self._book.database.glance() as connection:
             row = store.challenge(connection, n)
-        if row is None or row.state != "processing" or row.due > format_instant(self._book.now()):
+        if row is not None:
+            self._begin(row)
+
+    def _begin(self, row: sa.Row[Any]) -> None:
+        """Give a challenge to the threads, if it is due, not with them, and its account has not too many."""
+        if row.state != "processing" or row.due > format_instant(self._book.now()):
             return
         with self._lock:
-            if self._closed or n in self._trying or len(self._trying) >= _MOST:
+            if self._closed or row.n in self._trying:
                 return
-            self._trying.add(n)
+            if len(self._trying) >= _MOST or list(self._trying.values()).count(row.account) >= _EACH:
+                self._left = True
+                return
+            self._trying[row.n] = row.account
         try:
-            self._pool.submit(self._try, n)
+            self._pool.submit(self._try, row.n)
         except RuntimeError:  # closed meanwhile
-            self._trying.discard(n)
+            self._trying.pop(row.n, None)
 
     def _try(self, n: int) -> None:
         """Connect to the host, outside of any transaction, and write down what was found."""
@@ -183,7 +197,10 @@ class Challenges:
             self._book.together.write(lambda connection: self._found(connection, n, found))
         finally:
             with self._lock:
-                self._trying.discard(n)
+                self._trying.pop(n, None)
+                left = self._left
+            if left:
+                self.tick()
 
     def _found(self, connection: sa.Connection, n: int, error: E2SError | None) -> None:
         """What a try came to: the challenge and its authorisation change together."""

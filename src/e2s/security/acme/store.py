@@ -45,6 +45,7 @@ CHALLENGE = sa.Table(
     TABLES,
     sa.Column("n", _Integer, primary_key=True),
     sa.Column("authorisation", _Integer, sa.ForeignKey("authorisations.n"), nullable=False, index=True),
+    sa.Column("account", _Integer, nullable=False),
     sa.Column("kind", _Text, nullable=False),
     sa.Column("token", _Text, nullable=False),
     sa.Column("state", _Text, nullable=False),
@@ -237,7 +238,8 @@ def add_authorisation(
 ) -> int:
     """A new authorisation with its challenges; its number."""
     n = prepared.add(connection, AUTHORISATION, values)
-    prepared.add_all(connection, CHALLENGE, [{"authorisation": n, **one} for one in challenges])
+    own = {"authorisation": n, "account": values["account"]}
+    prepared.add_all(connection, CHALLENGE, [{**own, **one} for one in challenges])
     return n
 
 
