@@ -38,7 +38,7 @@ def test_the_example_is_read_as_it_is_written():
         True,
     )
     assert shop.origin == f"https://127.0.0.1:{shop.listen.port}"
-    assert [peer.name for peer in community.peers(shop)][:2] == ["volt-purchasing", "authority-repository"]
+    assert [peer.name for peer in community.peers(shop)][:2] == ["volt-purchasing", "authority-enrolment"]
     assert community.urn("alpha", "anna") == "urn:e2s:components-market:alpha:anna"
     assert community.component("alpha-wallet").settings["limit"] == "5000.00"
     assert {c.organisation: c.discount for c in community.contracts} == {"alpha": "12.5", "beta": "3"}
