@@ -263,6 +263,16 @@ def test_wrong_secrets_are_counted_and_soon_refused(world):
     assert world.desk.show(reference, secret, client="192.0.2.7").reference == reference
 
 
+def test_who_guesses_does_not_fill_the_disk(world):
+    _, secret = world.invite()
+    for number in range(100):
+        assert rule(world.desk.show, f"{number:08d}", secret, client=f"192.0.2.{number}") == "wrong-code"
+    assert world.kinds().count("refused") == 60
+    world.clock.forward(minutes=1)
+    assert rule(world.desk.show, "00000000", secret, client="192.0.2.200") == "wrong-code"
+    assert world.events()[-1]["facts"]["untold"] == 40
+
+
 def test_an_unknown_reference_is_told_as_a_wrong_secret_is(world):
     _, secret = world.invite()
     assert rule(world.desk.show, "00000000", secret) == "wrong-code"
