@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from e2s.base import prepared, wire
 from e2s.base.database import Database
-from e2s.base.errors import Refusal
+from e2s.base.errors import Refusal, Unreachable
 from e2s.base.instants import Clock, format_instant, parse_instant
 from e2s.base.prepared import Prepared, given
 from e2s.base.rights import Authoriser
@@ -37,6 +37,7 @@ from e2s.security.registration.documents import (
     write_orders,
     write_withdraw,
 )
+from e2s.security.registration.ordering import FINAL
 
 TABLES = sa.MetaData()
 #: What was signed for an order, by the digest that the order follows from.
@@ -57,6 +58,8 @@ _KNOWN: Final = Form(
     },
     envelope=False,
 )
+#: What the door for renewals refuses for good (:mod:`~e2s.security.pki.renewals`).
+_NO_RENEWAL: Final = frozenset({"not-a-renewal"})
 _HELD, _REVOKED, _UNKNOWN = "held", "revoked", "no-such-certificate"
 
 
@@ -64,7 +67,9 @@ _HELD, _REVOKED, _UNKNOWN = "held", "revoked", "no-such-certificate"
 class LinkedCa:
     """A :class:`~e2s.security.enrolment.certifying.Ca` over a link: ``ask`` sends to its doors.
 
-    ``signer`` has the officer's certificate of ``officer``, and ``database`` this module's tables.
+    ``signer`` has the officer's certificate of ``officer``, and ``database`` this module's tables.  ``door`` is where
+    it orders: at :data:`~e2s.security.pki.renewals.RECERTIFY` renewals alone, at
+    :data:`~e2s.security.pki.service.ISSUE` whatever its right to register covers.
     """
 
     component: str
@@ -79,6 +84,7 @@ class LinkedCa:
     ask: Callable[[str, bytes], bytes] = field(repr=False)
     database: Database
     clock: Clock
+    door: str = RECERTIFY
 
     @property
     def issues(self) -> frozenset[str]:
@@ -96,12 +102,27 @@ class LinkedCa:
         """
         if isinstance(order.key, Proven) and order.key.spki == request:
             raise Refusal("not-pkcs10", "this CA reads proofs itself: ask by PKCS #10")
-        answer = self.ask(RECERTIFY, write_orders(self._word(order), [request]))
+        answer = self._asked(write_orders(self._word(order), [request]))
         _chain, results = read_issued(answer)
+        key = _spki(order)
+        if len(results) != 1 or unb64u(results[0]["spki"]) != key:
+            raise Unreachable("wrong-answer", "the CA answered for a key that was not asked for")
         (result,) = results
         if "certificate" not in result:
             raise Refusal(result["rule"], result.get("message", ""))
-        return unb64u(result["certificate"])
+        made = Certificate.read(unb64u(result["certificate"]))
+        if sha256(made.spki).digest() != key:
+            raise Unreachable("wrong-answer", "the CA certified a key that was not asked for")
+        return made.der
+
+    def _asked(self, body: bytes) -> bytes:
+        """The CA's answer; what it refuses is final where it says that nothing will come of the order."""
+        try:
+            return self.ask(self.door, body)
+        except Refusal as refusal:
+            if refusal.rule in FINAL or refusal.rule in _NO_RENEWAL:
+                raise
+            raise Unreachable(refusal.rule, refusal.message) from refusal
 
     def profile_of(self, certificate: Certificate) -> str:
         """By which profile it was issued.
@@ -137,9 +158,7 @@ class LinkedCa:
             if refusal.rule == _UNKNOWN:
                 return None
             raise
-        known = wire.decode(answer)
-        _KNOWN.check(known)
-        return known
+        return read_known(answer)
 
     def _word(self, order: Order) -> bytes:
         """The signed registration that orders it: the one that was kept, where there is one."""
@@ -172,15 +191,27 @@ class LinkedCa:
         return sign_document(document, signer, parse_instant(document["at"]))
 
 
-def _ordered(order: Order) -> Document:
-    """What a registration says of one order; the approval stands for the evidence."""
+def _spki(order: Order) -> bytes:
+    """The digest of the key that is ordered for."""
     if not isinstance(order.key, Proven):
         raise Refusal("not-pkcs10", "an order over a link is for a proven key")
+    return sha256(order.key.spki).digest()
+
+
+def read_known(answer: bytes) -> Document:
+    """What the CA says of a serial; raises :class:`Refusal` ``bad-document`` or ``not-canonical``."""
+    known = wire.decode(answer)
+    _KNOWN.check(known)
+    return known
+
+
+def _ordered(order: Order) -> Document:
+    """What a registration says of one order; the approval stands for the evidence."""
     said: Document = {
         "case": order.case,
         "profile": order.profile,
         "names": list(order.names),
-        "spki": b64u(sha256(order.key.spki).digest()),
+        "spki": b64u(_spki(order)),
         "confidence": order.confidence or "",
         "evidence": [b64u(order.approval)],
     }
