@@ -25,7 +25,7 @@ from e2s.security.certificates.certify import request
 from e2s.security.enrolment.policy import Policy, shipped
 from e2s.security.repository.rates import Rates
 from tests.worlds.enrolment import World
-from tests.worlds.pki import SetClock
+from tests.worlds.pki import Pki, SetClock
 
 ORIGIN = "https://enrol.market.example"
 BASE = f"{ORIGIN}/acme"
@@ -84,10 +84,18 @@ class Carried:
 class AcmeWorld:
     """A desk's ACME door; ``hosts`` prove whatever the clients show there."""
 
-    def __init__(self, folder: Path, *, bounds: Bounds = FREE, **told) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bounds: Bounds = FREE,
+        pki: Pki | None = None,
+        storage: bytes = b"",
+        **told,
+    ) -> None:
         told.setdefault("hosts", MappingProxyType({}))
         self.clock = SetClock()
-        self.world = World(folder, clock=self.clock, policy=policy(**told))
+        self.world = World(folder, clock=self.clock, policy=policy(**told), pki=pki, storage=storage)
         self.bounds = bounds
         self.hosts = Hosts()
         self._open()
