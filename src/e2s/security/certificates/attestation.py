@@ -97,7 +97,7 @@ def judged(
     if not carries_attestation(request):
         return Protection(kind=declared, attested=False)
     proven = read_proof(request)
-    statements, beside = _bundle(request)
+    statements, beside = read_bundle(request)
     for kind, statement in statements:
         if kind == PIV_STATEMENT:
             return _piv(statement, beside, proven.spki, makers, at)
@@ -189,7 +189,7 @@ def _certificate(octets: bytes) -> Certificate:
         raise Refusal("bad-attestation", "an attestation is no certificate that can be read") from refusal
 
 
-def _bundle(request: bytes) -> tuple[list[tuple[str, bytes]], tuple[Certificate, ...]]:
+def read_bundle(request: bytes) -> tuple[list[tuple[str, bytes]], tuple[Certificate, ...]]:
     """The statements by type, and the certificates beside them; raises ``bad-attestation``."""
     if len(request) > MAX_REQUEST_BYTES:
         raise Refusal("bad-request", "the request is larger than may be read", size=len(request))

@@ -279,11 +279,11 @@ def receive(office: Office, reference: str, receipt: bytes) -> None:
         raise Refusal("no-such-delivery", sentence, reference=reference[:64])
     if row.state == "over":
         raise Refusal("delivery-over", "nobody received the parcel in time", reference=reference)
+    if row.state == "delivered":
+        return  # the parcel is forgotten: nothing is left to be said of it
     found = check_receipt(receipt, read_signed(row.parcel, FOREIGN))
     if found.signer_certificate.der != row.receiver:
         raise Refusal("other-receiver", "the receipt is signed by another key than the PSE's")
-    if row.state == "delivered":
-        return
     with office.database.transaction() as connection:
         if store.end(connection, reference, "sealed", "delivered", receipt):
             facts: dict[str, Fact] = {

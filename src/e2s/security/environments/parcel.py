@@ -126,15 +126,22 @@ def open_parcel(octets: bytes, opener: Opener, *, secret: bytes | None) -> tuple
     """
     signed = read_signed(octets, FOREIGN)
     check_signature(signed)
-    document = wire.decode(open_sealed(signed.octets, opener)[1], MAX_BYTES)
+    contents, signer = read_contents(open_sealed(signed.octets, opener)[1], secret)
+    if signer != signed.signer_certificate.id:
+        raise Refusal("other-signer", "another signed the parcel than sealed it")
+    return contents, signed
+
+
+def read_contents(octets: bytes, secret: bytes | None) -> tuple[Contents, str]:
+    """What was within the envelope, and who says to have sealed it; raises as :func:`open_parcel` does."""
+    document = wire.decode(octets, MAX_BYTES)
     _FORM.check(document)
     if secret is not None:
         check_mac(document, secret)
-    if document["signer"] != signed.signer_certificate.id:
-        raise Refusal("other-signer", "another signed the parcel than sealed it")
     ask = wire.unb64u(document["ask"].removeprefix("sha-256:"))
     entries = tuple(map(_read, document["entries"]))
-    return Contents(reference=document["reference"], ask=ask, kind=document["kind"], entries=entries), signed
+    contents = Contents(reference=document["reference"], ask=ask, kind=document["kind"], entries=entries)
+    return contents, str(document["signer"])
 
 
 def answer(parcel: bytes, root: Certificate, crls: Sequence[bytes]) -> bytes:

@@ -72,7 +72,7 @@ def read(octets: bytes, phrase: Phrase, *, unsafe_allow_old: bool = False) -> En
     """
     if len(octets) > MAX_BYTES:
         raise Refusal("too-large", "the file is larger than may be read", size=len(octets))
-    _look(octets, unsafe_allow_old=unsafe_allow_old)
+    look(octets, unsafe_allow_old=unsafe_allow_old)
     meter.count("stretch")
     try:
         with warnings.catch_warnings():
@@ -118,7 +118,7 @@ def _chain(certificate: Certificate, others: list[Certificate]) -> tuple[Certifi
     return tuple(found)
 
 
-def _look(octets: bytes, *, unsafe_allow_old: bool) -> None:
+def look(octets: bytes, *, unsafe_allow_old: bool) -> None:
     """Refuse what is sealed in old ways, or costs too much, before anything is derived."""
     try:
         outer = der.Reader(ber.normalised(octets))

@@ -33,12 +33,10 @@ from e2s.security.environments.documents import (
 from e2s.security.environments.kinds import kinds_in
 from e2s.security.environments.office import Office
 from e2s.security.environments.overdue import sweep
-from e2s.security.repository.rates import RateLimit, Rates
+from e2s.security.repository.rates import RateLimit
 
 FILE: Final = "pse.db"
 RECEIPT: Final = "e2s/1/pse-receipt"
-#: A holder asks a few times in her life.
-RATES: Final = Rates(each=20.0, total=500.0)
 _TOO_MANY: Final = 429
 
 
@@ -50,7 +48,7 @@ class PseDoor:
         self.office = office
         self.database: Database = office.database
         self.outbox = store.OUTBOX
-        self._limit = RateLimit(RATES)
+        self._limit = RateLimit()
         self._doors: dict[tuple[str, str], Handler] = {
             ("POST", "/pse/look"): self._look,
             ("POST", "/pse/ask"): self._ask,

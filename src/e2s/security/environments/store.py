@@ -98,7 +98,7 @@ def end(connection: sa.Connection, reference: str, before: str, state: str, rece
     changed = connection.execute(
         DELIVERIES.update()
         .where(known.reference == reference, known.state == before)
-        .values(state=state, receipt=receipt, keys=b"", parcel=known.parcel if receipt else b"")
+        .values(state=state, receipt=receipt, keys=b"", parcel=b"")
     )
     return changed.rowcount == 1
 
