@@ -67,9 +67,9 @@ _HELD, _REVOKED, _UNKNOWN = "held", "revoked", "no-such-certificate"
 class LinkedCa:
     """A :class:`~e2s.security.enrolment.certifying.Ca` over a link: ``ask`` sends to its doors.
 
-    ``signer`` has the officer's certificate of ``officer``, and ``database`` this module's tables.  ``door`` is where
-    it orders: at :data:`~e2s.security.pki.renewals.RECERTIFY` renewals alone, at
-    :data:`~e2s.security.pki.service.ISSUE` whatever its right to register covers.
+    ``signer`` has the officer's certificate of ``officer``, and ``database`` this module's tables.  It orders
+    at ``door``: :data:`~e2s.security.pki.renewals.RECERTIFY` for renewals alone,
+    :data:`~e2s.security.pki.service.ISSUE` for whatever its right to register covers.
     """
 
     component: str
