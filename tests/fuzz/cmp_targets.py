@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from random import Random
 from tempfile import mkdtemp
 from typing import Any
 
+from e2s.base import wire
 from e2s.base.http import Request
+from e2s.base.instants import format_instant
+from e2s.base.wire import b64u
 from e2s.crypto import der
 from e2s.crypto.password_mac import WAYS, mac_algorithm, password_mac
+from e2s.network.sessions.link import Door
 from e2s.security.cmp import answers, requests
 from e2s.security.cmp.header import Header
 from e2s.security.cmp.message import Part, read_message, write_message
@@ -18,10 +24,16 @@ from e2s.security.cmp.pieces import Information, StatusInfo
 from e2s.security.cmp.protection import Shared, Signed, protected_message
 from e2s.security.cmp.service import CmpDoor
 from e2s.security.cmp.vocabulary import IMPLICIT_CONFIRM, MEDIA_TYPE, Body
+from e2s.security.enrolment.linked import read_known
+from e2s.security.pki import store as pki_store
+from e2s.security.pki.approvals import Judge
+from e2s.security.pki.renewals import KNOWN, OWN, RECERTIFY, own_door, renewal_doors
+from e2s.security.pki.service import doors
+from e2s.security.registration.documents import sign_document
 from tests.fuzz.ground import pki, signers, the_same, zeros
-from tests.fuzz.shapes import bent, der_bent
+from tests.fuzz.shapes import bent, der_bent, document_bent
 from tests.fuzz.target import Target, promised
-from tests.worlds.enrolment import World, key
+from tests.worlds.enrolment import CA, COMPONENT, NAME, OLGA, OPERATOR, World, key
 from tests.worlds.pki import START
 
 BOX = "urn:e2s:market:alpha:box"
@@ -140,7 +152,85 @@ def _insides() -> Iterator[bytes]:
         yield bytes((kinds.index(body.kind),)) + body.content
 
 
+@cache
+def _doors() -> Mapping[str, Door]:
+    """The CA's doors for enrolment."""
+    world, _, _ = _world()
+    judge = Judge(trust=world.trust, authoriser=world.rights, community="market", ca=CA)
+    orders = doors(world.authority, judge)
+    return {
+        **renewal_doors(world.authority, orders),
+        **own_door(world.authority, name=NAME, officer=OPERATOR),
+    }
+
+
+def _renewals(octets: bytes) -> None:
+    """Whatever enrolment's process says, nothing new is certified."""
+    world, _, _ = _world()
+    if len(octets) < 2:
+        return
+    paths = sorted(_doors())
+    before = _issued(world)
+    try:
+        _doors()[paths[octets[0] % len(paths)]](COMPONENT, octets[1:])
+    finally:
+        promised(_issued(world) == before, "something was certified")
+
+
+def _issued(world: World) -> int:
+    with world.authority.database.reading() as connection:
+        return pki_store.last_change(connection)
+
+
+def _renewal_seeds() -> Iterator[bytes]:
+    world, _, _ = _world()
+    paths = sorted(_doors())
+    with the_same("cmp-renewals"):
+        olga = world.officer(OLGA)
+    serial = f"{olga.certificate.serial:x}"
+    word = sign_document(_registration(), olga, START)
+    said = {
+        KNOWN: {"type": "e2s/1/known", "serial": serial},
+        RECERTIFY: {"type": "e2s/1/issue", "approval": b64u(word), "requests": [b64u(b"none")]},
+        OWN: {"type": "e2s/1/renew-own", "certificate": b64u(olga.certificate.der)},
+    }
+    for path, document in said.items():
+        yield bytes((paths.index(path),)) + wire.encode(document)
+
+
+def _registration() -> wire.Document:
+    at, until = format_instant(START), format_instant(START + timedelta(days=1))
+    said = {"case": "c", "profile": "person", "names": [BOX], "spki": b64u(bytes(32)), "confidence": ""}
+    return {
+        "type": "e2s/1/registration",
+        "community": "market",
+        "ca": CA,
+        "officer": OLGA,
+        "at": at,
+        "until": until,
+        "case": "c",
+        "orders": [{**said, "evidence": [b64u(bytes(32))]}],
+    }
+
+
+def _renewal_bent(octets: bytes, random: Random) -> bytes:
+    return octets[:1] + document_bent(octets[1:], random)
+
+
+def _known_seeds() -> Iterator[bytes]:
+    yield wire.encode(
+        {
+            "type": "e2s/1/known-certificate",
+            "profile": "person",
+            "state": "good",
+            "certificate": b64u(pki().operating.der),
+        }
+    )
+
+
 TARGETS = (
+    Target(name="ca-renewals", read=_renewals, seeds=_renewal_seeds, mutate=_renewal_bent, short=60),
+    Target(name="ca-known", read=read_known, seeds=_known_seeds, mutate=document_bent),
     Target(name="cmp-message", read=_message, seeds=_messages, mutate=der_bent),
     Target(name="cmp-request", read=_request, seeds=lambda: [_bodies()[0].content], mutate=der_bent),
     *map(_reader, _READ),

@@ -29,6 +29,7 @@ from e2s.security.cmp.protection import Shared, Signed, protected_message
 from e2s.security.cmp.requests import Ending, Named, write_ending, write_request
 from e2s.security.cmp.transactions import CONFIRMING
 from e2s.security.cmp.vocabulary import IMPLICIT_CONFIRM, MAX_MESSAGE_BYTES, MEDIA_TYPE, Body
+from e2s.security.pki.statement import request_stated
 from tests.worlds.enrolment import ANNA, World, key
 
 BOX, OTHER = "urn:e2s:market:alpha:box", "urn:e2s:market:alpha:other"
@@ -55,8 +56,8 @@ class Line:
 class Place:
     """A world, its CMP door, and clients before it."""
 
-    def __init__(self, folder) -> None:
-        self.world = World(folder)
+    def __init__(self, folder, **more) -> None:
+        self.world = World(folder, **more)
         self.door = self.world.door("cmp")
         self.line = Line(self.door)
 
@@ -154,6 +155,33 @@ def test_by_pkcs_10_and_for_a_profile_by_name(place):
     assert isinstance(made, Enrolled)
     with pytest.raises(Refusal, match="wrong-profile"):
         replace(client, profile="officer").by_pkcs10(request(key(), (ANNA,)), b"")
+
+
+@pytest.mark.parametrize("suite", ["x25519-aes256gcm", "ml-kem-768-aes256gcm"])
+def test_a_key_that_signs_nothing_by_a_statement(place, suite):
+    """Of the key that its holder has certified (RFC 9883); CMP's own proofs for it are not spoken."""
+    holder = place.world.enrolled("person", (ANNA,))
+    private = key(suite)
+    client = place.client(place.invited("person", (ANNA,)), profile="person-agreement")
+    octets = request_stated(private.public_key(), (ANNA,), holder)
+    made = client.by_pkcs10(octets, spki_of(private.public_key()))
+    assert isinstance(made, Enrolled)
+    assert made.certificate.subject == holder.certificate.subject
+
+
+@pytest.mark.parametrize("suite", ["ed25519", "ed448", "ml-dsa-65", "rsa3072-pss-sha256"])
+def test_each_kind_of_key_and_of_ca(tmp_path_factory, suite):
+    """A signature that fixes no digest has it said beside the confirmation (RFC 9810, 5.3.18)."""
+    made = Place(tmp_path_factory.mktemp("suite"), suite=suite)
+    private = key(suite)
+    first = made.client(made.invited(), implicit=False).initial(private, subject=der.sequence())
+    assert isinstance(first, Enrolled)
+    held = KeySigner(first.certificate, first.chain, private)
+    renewed = made.client(Signed(signer=held), implicit=False).renew(key(suite))
+    assert isinstance(renewed, Enrolled)
+    assert made.states() == ["done", "done"]
+    made.door.close()
+    made.world.close()
 
 
 def test_the_same_request_is_the_same_certificate_at_every_door(place):

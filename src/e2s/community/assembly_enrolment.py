@@ -183,6 +183,7 @@ def enrolment(place: Place) -> Assembled:
         handle=doors,
         tick=tick,
         close=close,
+        quick=doors.quick,
         outboxes=(("", database, store.OUTBOX), *further),
         renews={
             "component": Renewable(certificate=signer.certificate, taken=signer.take),
