@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -588,9 +589,10 @@ def test_the_key_that_is_kept_does_not_open_its_own_case(world):
     """An agreement key on a curve could sign; whoever has it back must not be its owner in the next case."""
     from e2s.crypto.keys import KeySigner
 
-    world.anna.signer = KeySigner(world.anna.certificate, (world.pki.operating,), world.anna.key)
+    thief = copy(world.anna)
+    thief.signer = KeySigner(world.anna.certificate, (world.pki.operating,), world.anna.key)
     as_owner = {"basis": "lost-card", "path": "owner"}
-    assert rule(lambda: world.open(by=world.anna, to=world.anna, **as_owner)) == "wrong-key-use"
+    assert rule(lambda: world.open(by=thief, to=world.anna, **as_owner)) == "wrong-key-use"
 
 
 def _registration(world, names, certificate, officer):

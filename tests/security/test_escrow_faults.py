@@ -13,7 +13,7 @@ from tests.fire import disks
 
 pytestmark = pytest.mark.processes
 
-KILLS = 1000 if os.environ.get("E2S_SOAK") else 12
+KILLS = 1000 if os.environ.get("E2S_SOAK") else 8
 #: The same in each run of the tests; a soak draws its own.
 SEED = os.urandom(8).hex() if os.environ.get("E2S_SOAK") else "short"
 

@@ -39,6 +39,14 @@ class Person:
         self.opener = KeyOpener(self.certificate, self.key)
 
 
+def known(pki: Pki, name: str, kind: str = "officer") -> Person:
+    """The one person of this name under a trust centre: making keys anew for each world takes most of its time."""
+    people = pki.__dict__.setdefault("people", {})
+    if name not in people:
+        people[name] = Person(pki, name, kind)
+    return people[name]
+
+
 class World:
     """``keepers`` hold shares; ``rita`` may open cases, ``pia`` and ``paul`` set policy, ``otto`` holds no right."""
 
@@ -47,9 +55,9 @@ class World:
     ) -> None:
         self.folder, self.pki = folder, pki
         self.clock = SetClock(pki.at)
-        self.pia, self.paul, self.rita, self.otto = (Person(pki, name) for name in (PIA, PAUL, RITA, OTTO))
-        self.lena, self.anna = Person(pki, LENA, "person"), Person(pki, ANNA, "person")
-        self.keepers = [Person(pki, name) for name in HOLDERS[: keepers + 2]]
+        self.pia, self.paul, self.rita, self.otto = (known(pki, name) for name in (PIA, PAUL, RITA, OTTO))
+        self.lena, self.anna = known(pki, LENA, "person"), known(pki, ANNA, "person")
+        self.keepers = [known(pki, name) for name in HOLDERS[: keepers + 2]]
         self.signer = pki.signer("component", VAULT)
         self.rights = frozenset(
             {
