@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from e2s.base.errors import Misuse, Refusal, Unreachable
 from e2s.crypto.certificates import serial_number
+from e2s.crypto.keys import KeySigner
 from e2s.security.certificates.certify import Wish, certify
+from e2s.security.certificates.names import distinguished
 from e2s.security.certificates.places import Places
 from e2s.security.certificates.profiles import profile
 from e2s.security.directory import entries, session, store
@@ -30,11 +34,12 @@ from e2s.security.directory.names import label, read_suffix
 from e2s.security.directory.publishing import Sent
 from e2s.security.directory.session import Outcome, Session
 from e2s.security.directory.tree import Tree
+from e2s.security.keys.generation import generate
 from e2s.security.pki.feed import Listed
 from e2s.security.status.lists import write_list
 from e2s.security.verification.crls import CrlIndex
 from tests.security.forge import leaf, root
-from tests.worlds.directory import PKI, Published
+from tests.worlds.directory import KEYS, OFFICER, PKI, Published, opened_ca
 from tests.worlds.pki import START, make_pki
 from tests.worlds.slapd import SUFFIX, Server, program
 
@@ -187,10 +192,10 @@ def cross(other):
 def test_held_is_gone_released_stands_again_revoked_goes_for_good(published):
     anna = published.issue(ANNA)
     published.publish()
-    published.ca.hold(anna.serial, officer="urn:e2s:market:ca:officer")
+    published.ca.hold(anna.serial, officer=OFFICER)
     assert published.publish().gone == 1
     assert published.values("uid=anna,ou=alpha") is None
-    published.ca.release(anna.serial, officer="urn:e2s:market:ca:officer")
+    published.ca.release(anna.serial, officer=OFFICER)
     published.publish()
     assert published.values("uid=anna,ou=alpha")[entries.USER] == (anna.der,)
     again = published.issue(ANNA)
@@ -225,7 +230,7 @@ def test_replays_change_nothing(published):
     published.publish()
     before = published.stamps()
     published.mirror.begin_again()
-    assert published.publish().standing > 5
+    assert published.publish().standing == 5
     published.restart("another.sqlite")
     published.publish()
     assert published.stamps() == before
@@ -257,13 +262,49 @@ class Watched:
         return getattr(self._session, name)
 
 
-def test_an_outage_delays_and_loses_nothing(tmp_path):
+def test_cas_of_one_tree_share_entries_and_the_root_takes_one_back(published, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "second").mkdir()
+    root_ca = opened_ca(tmp_path / "root", published.clock, signer=PKI.root_ca.signer, kind="root")
+    key = generate("p256-sha256", secrets.token_bytes)
+    subject = distinguished(community="market", party="authority", common="second")
+    below = ("urn:e2s:market:authority",)
+    own = root_ca.issue("operating-ca", key.public_key(), below, officer=OFFICER, subject=subject)
+    signer = KeySigner(own, (), key)
+    second = opened_ca(tmp_path / "second", published.clock, signer=signer)
+    published.others = [second, root_ca]
+    published.restart()
+    anna = published.issue(ANNA)
+    again = second.issue("person", KEYS[0], (ANNA,), officer=OFFICER)
+    lists = [one.current_lists()[0].der for one in published.others]
+    published.publish()
+    assert set(published.values("uid=anna,ou=alpha")[entries.USER]) == {anna.der, again.der}
+    assert published.values("cn=second,ou=authority")[entries.LIST] == (lists[0],)
+    assert published.values("cn=root")[entries.LIST] == (lists[1],)
+    second.revoke(again.serial, "superseded", officer=OFFICER)
+    root_ca.revoke(own.serial, "superseded", officer=OFFICER)
+    published.publish()
+    assert published.values("uid=anna,ou=alpha")[entries.USER] == (anna.der,)
+    assert entries.CA not in published.values("cn=second,ou=authority")
+    assert published.values("cn=operating-ca,ou=ca")[entries.CA] == (PKI.operating.der,)
+    assert published.differ() == []
+    assert sum(one.differing() for one in published.publisher._mirrors) == 0
+    # whoever begins anew, with the root first, has it not standing either
+    published.others.reverse()
+    published.restart("another.sqlite")
+    before = published.stamps()
+    published.publish()
+    assert published.stamps() == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_an_outage_delays_and_loses_nothing(tmp_path, how):
     server = Server(tmp_path / "slapd").start()
     world = Published(tmp_path / "ca", server.address(), server.login, SUFFIX)
     first = world.issue()
     world.ca.current_lists()
     world.publisher.tick()
-    server.stop(signal.SIGKILL)
+    server.stop(how)
     issued = [world.issue() for _ in range(3)]
     world.revoke(first)
     world.ca.current_lists()
@@ -290,6 +331,61 @@ def test_an_outage_delays_and_loses_nothing(tmp_path):
     assert kinds == [("directory.lost", "unreachable"), ("directory.found", "done")]
     world.close()
     server.stop()
+
+
+@pytest.mark.parametrize("after", [0, 40, 150, 300, 600])
+def test_a_line_that_is_cut_anywhere_loses_nothing(server, tmp_path, after):
+    """What the server took of a batch is not known, and taken again."""
+    with Cut(server.port, after) as line:
+        address = Address(uri=f"ldap://127.0.0.1:{line.port}", timeout_seconds=5)
+        world = Published(tmp_path, address, server.login, f"ou=t{next(UNITS)},{SUFFIX}")
+        for _ in range(6):
+            world.issue()
+        with pytest.raises(Unreachable):
+            world.publish()
+        assert world.waiting() > 0
+        line.after = 10**9
+        world.publish()
+        assert (world.waiting(), world.differ()) == (0, [])
+        world.close()
+
+
+class Cut:
+    """A line to a server that is cut when so many octets have come back."""
+
+    def __init__(self, port, after):
+        self.after = after
+        self._to = ("127.0.0.1", port)
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._door.close()
+
+    def _serve(self):
+        while True:
+            try:
+                near, _ = self._door.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._to)
+            threading.Thread(target=self._carry, args=(near, far, 10**12), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, self.after), daemon=True).start()
+
+    @staticmethod
+    def _carry(source, target, most):
+        with contextlib.suppress(OSError):
+            while most > 0 and (octets := source.recv(min(most, 4096))):
+                target.sendall(octets)
+                most -= len(octets)
+        for one in (source, target):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
 
 
 def test_a_server_that_hangs_is_given_up_in_time(tmp_path):

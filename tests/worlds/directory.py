@@ -12,6 +12,7 @@ from e2s.base.database import Database
 from e2s.base.outbox import Outbox
 from e2s.base.rights import TableAuthoriser
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.ports import Signer
 from e2s.security.certificates.places import NOWHERE, Places
 from e2s.security.directory import store
 from e2s.security.directory.address import Address, Login
@@ -35,11 +36,18 @@ _RIGHTS = TableAuthoriser(frozenset((OFFICER, right, "ca") for right in (RIGHTS.
 COMMUNITY = "market"
 
 
-def opened_ca(folder: Path, clock: SetClock, places: Places = NOWHERE) -> Authority:
+def opened_ca(
+    folder: Path,
+    clock: SetClock,
+    places: Places = NOWHERE,
+    *,
+    signer: Signer = PKI.operating_ca.signer,
+    kind: str = "operating-ca",
+) -> Authority:
     return Authority(
-        PKI.operating_ca.signer,
+        signer,
         Database.open(folder / "register.sqlite", register.TABLES),
-        kind="operating-ca",
+        kind=kind,
         component="ca",
         clock=clock,
         random=secrets.token_bytes,
@@ -67,6 +75,8 @@ class Published:
         self.tree = Tree(suffix=read_suffix(suffix), community=COMMUNITY)
         self.policy = Policy(keep_ended=keep_ended)
         self.ca = opened_ca(folder, self.clock, places)
+        #: CAs that are published in the same tree.
+        self.others: list[Authority] = []
         self.numbers = iter(range(10**6))
         self.start()
 
@@ -74,22 +84,26 @@ class Published:
         """The publisher of this moment: as a new process would be."""
         self.database = Database.open(self.folder / state, store.TABLES)
         self.outbox = Outbox(store.OUTBOX)
-        self.mirror = Mirror(
-            Register(self.ca.database),
-            PKI.operating,
+        self.mirror = self.mirrored(self.ca)
+        mirrors = [self.mirror, *map(self.mirrored, self.others)]
+        self.session = Session(self.address, self.login)
+        self.sender = Sender(
+            self.session, self.tree, authorities=self.mirror.authorities, entries=self.mirror.entries
+        )
+        self.publisher = Publisher(
+            mirrors, self.sender, outbox=self.outbox, clock=self.clock, component="directory"
+        )
+
+    def mirrored(self, ca: Authority) -> Mirror:
+        return Mirror(
+            Register(ca.database),
+            ca.certificate,
             (PKI.root,),
             tree=self.tree,
             database=self.database,
             outbox=self.outbox,
             clock=self.clock,
             policy=self.policy,
-        )
-        self.session = Session(self.address, self.login)
-        self.sender = Sender(
-            self.session, self.tree, authorities=self.mirror.authorities, entries=self.mirror.entries
-        )
-        self.publisher = Publisher(
-            self.mirror, self.sender, outbox=self.outbox, clock=self.clock, component="directory"
         )
 
     def restart(self, state: str = "directory.sqlite") -> None:

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from e2s.base.database import Database
-from e2s.base.errors import Misuse
+from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import SystemClock
 from e2s.base.outbox import Outbox
+from e2s.crypto.certificates import Certificate
 from e2s.security.ceremonies.folder import REGISTER, ROOT_LIST
 from e2s.security.ceremonies.standalone import Look, look
 from e2s.security.directory import store
@@ -32,7 +33,10 @@ from e2s.security.pki.feed import Listed
 from e2s.security.pki.reading import Register
 from e2s.security.verification.crls import CrlIndex
 
-CaFolder = Annotated[Path, typer.Argument(metavar="CA-DIR", help="The CA's folder; its key stays closed.")]
+CaFolders = Annotated[
+    list[Path],
+    typer.Argument(metavar="CA-DIR...", help="The folder of each CA of the tree; their keys stay closed."),
+]
 To = Annotated[
     str,
     typer.Option(
@@ -58,7 +62,7 @@ Trust = Annotated[
 ]
 State = Annotated[
     Path | None,
-    typer.Option("--state", metavar="FILE", help="The publisher's database; in CA-DIR by default."),
+    typer.Option("--state", metavar="FILE", help="The publisher's database; in the first CA-DIR by default."),
 ]
 KeepEnded = Annotated[
     int,
@@ -73,23 +77,26 @@ DATABASE = "directory.sqlite"
 
 @dataclass(kw_only=True)
 class Opened:
-    """One CA and its directory, for one command."""
+    """The CAs of a tree and their directory, for one command."""
 
     publisher: Publisher
-    mirror: Mirror
+    mirrors: tuple[Mirror, ...]
     sender: Sender
     session: Session
-    seen: Look
-    root_list: Path
-    held: bytes = b""
+    seen: tuple[Look, ...]
 
-    def put_root_list(self) -> None:
-        """Take the root's list as it lies in the CA's folder, when it is another one."""
-        octets = self.root_list.read_bytes() if self.root_list.exists() else b""
-        if octets and octets != self.held and self.seen.own != self.seen.root:
-            found = CrlIndex.read(octets)
-            self.mirror.put_list(self.seen.root, Listed(None, False, found.number, octets))
-            self.held = octets
+    def put_root_lists(self) -> None:
+        """Take the root's list as it lies in each CA's folder; the newest stays."""
+        for look_at, mirror in zip(self.seen, self.mirrors, strict=True):
+            path = look_at.folder / ROOT_LIST
+            octets = path.read_bytes() if path.exists() else b""
+            if octets and look_at.own != look_at.root:
+                found = CrlIndex.read(octets)
+                try:
+                    mirror.put_list(look_at.root, Listed(None, False, found.number, octets))
+                except Refusal as refusal:
+                    if refusal.rule != "old-crl":
+                        raise
 
 
 def directory_of(
@@ -117,59 +124,66 @@ def _only_tree(where: str, trust: Path | None) -> Dn:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, directory: Directory, *, state: Path | None, keep_ended: int) -> Iterator[Opened]:
-    """The publisher of the CA in ``folder``, as :class:`Opened`."""
-    seen = look(folder)
-    clock = SystemClock()
-    register, database = _register(folder), Database.open(state or folder / DATABASE, store.TABLES)
-    session = Session(directory.address, directory.login)
-    try:
-        tree = Tree(suffix=directory.suffix, community=seen.chain.newest.community)
-        outbox = Outbox(store.OUTBOX)
-        mirror = Mirror(
-            Register(register),
-            seen.own,
-            (*seen.between, seen.root),
-            tree=tree,
-            database=database,
-            outbox=outbox,
-            clock=clock,
-            policy=Policy(keep_ended=None if keep_ended < 0 else timedelta(days=keep_ended)),
+def opened(
+    folders: list[Path], directory: Directory, *, state: Path | None, keep_ended: int
+) -> Iterator[Opened]:
+    """The publisher of the CAs in ``folders``; raises :class:`Misuse` ``other-community``."""
+    seen = tuple(look(folder) for folder in folders)
+    if len({one.chain.newest.community for one in seen}) > 1:
+        raise Misuse("other-community", "the CAs of one tree are of one community")
+    clock, outbox = SystemClock(), Outbox(store.OUTBOX)
+    tree = Tree(suffix=directory.suffix, community=seen[0].chain.newest.community)
+    policy = Policy(keep_ended=None if keep_ended < 0 else timedelta(days=keep_ended))
+    with contextlib.ExitStack() as closing:
+        registers = [_register(one.folder, closing) for one in seen]
+        database = Database.open(state or folders[0] / DATABASE, store.TABLES)
+        closing.callback(database.close)
+        session = Session(directory.address, directory.login)
+        closing.callback(session.close)
+        mirrors = tuple(
+            Mirror(
+                Register(register),
+                one.own,
+                (*one.between, one.root),
+                tree=tree,
+                database=database,
+                outbox=outbox,
+                clock=clock,
+                policy=policy,
+            )
+            for one, register in zip(seen, registers, strict=True)
         )
-        sender = Sender(session, tree, authorities=mirror.authorities, entries=mirror.entries)
-        publisher = Publisher(mirror, sender, outbox=outbox, clock=clock, component=seen.component)
-        found = Opened(
-            publisher=publisher,
-            mirror=mirror,
-            sender=sender,
-            session=session,
-            seen=seen,
-            root_list=folder / ROOT_LIST,
-        )
-        found.put_root_list()
+        authorities = tuple(dict.fromkeys(each for one in mirrors for each in one.authorities))
+        sender = Sender(session, tree, authorities=authorities, entries=mirrors[0].entries)
+        component = seen[0].component
+        publisher = Publisher(mirrors, sender, outbox=outbox, clock=clock, component=component)
+        found = Opened(publisher=publisher, mirrors=mirrors, sender=sender, session=session, seen=seen)
+        found.put_root_lists()
         yield found
-    finally:
-        session.close()
-        database.close()
-        register.close()
-
-
-def _register(folder: Path) -> Database:
-    path = folder / REGISTER
-    if not path.exists():
-        raise Misuse("no-register", "this CA has no register yet", folder=str(folder))
-    return Database.open(path, register_store.TABLES)
 
 
 @contextlib.contextmanager
-def local(folder: Path, state: Path | None) -> Iterator[tuple[Database, Register]]:
-    """The publisher's database and the CA's register, without any server; raises ``never-published``."""
-    path = state or folder / DATABASE
+def local(
+    folders: list[Path], state: Path | None
+) -> Iterator[tuple[Database, list[tuple[Certificate, Register]]]]:
+    """The publisher's database and the CAs with their registers, without any server.
+
+    Raises :class:`Misuse` ``never-published``.
+    """
+    path = state or folders[0] / DATABASE
     if not path.exists():
         raise Misuse("never-published", "this CA was never published in a directory", state=str(path))
-    register, database = _register(folder), Database.open(path, store.TABLES)
-    try:
-        yield database, Register(register)
-    finally:
-        database.close()
-        register.close()
+    with contextlib.ExitStack() as closing:
+        registers = [(look(one).own, Register(_register(one, closing))) for one in folders]
+        database = Database.open(path, store.TABLES)
+        closing.callback(database.close)
+        yield database, registers
+
+
+def _register(folder: Path, closing: contextlib.ExitStack) -> Database:
+    path = folder / REGISTER
+    if not path.exists():
+        raise Misuse("no-register", "this CA has no register yet", folder=str(folder))
+    database = Database.open(path, register_store.TABLES)
+    closing.callback(database.close)
+    return database

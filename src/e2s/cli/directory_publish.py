@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from e2s.cli.directory_home import (
-    CaFolder,
+    CaFolders,
     Json,
     KeepEnded,
     PasswordFile,
@@ -22,15 +22,14 @@ from e2s.cli.directory_home import (
     opened,
 )
 from e2s.cli.report import document, say
-from e2s.crypto.certificates import read_certificates
-from e2s.security.ceremonies.folder import OWN, ROOT
 from e2s.security.directory import store
 from e2s.security.directory.checking import Difference, differences, repair
+from e2s.security.directory.names import write_dn
 from e2s.security.directory.publishing import Sent
 
 
 def publish(
-    folder: CaFolder,
+    folders: CaFolders,
     to: To,
     suffix: Suffix = "",
     password_file: PasswordFile = None,
@@ -39,21 +38,21 @@ def publish(
     keep_ended: KeepEnded = 0,
     as_json: Json = False,
 ) -> None:
-    """Bring the directory up to date with a CA's register, once.
+    """Bring the directory up to date with the registers of its CAs, once.
 
     What the directory refused before is tried again.  Where it does not answer the status is 1, and what was
     not sent waits for the next time.
     """
     directory = directory_of(to, suffix, password_file, trust)
-    with opened(folder, directory, state=state, keep_ended=keep_ended) as one:
-        with one.mirror.database.reading() as connection:
+    with opened(folders, directory, state=state, keep_ended=keep_ended) as one:
+        with one.mirrors[0].database.reading() as connection:
             before = [key for key in store.refused(connection) if "=" in key]
-        one.mirror.want(before)
+        one.mirrors[0].want(before)
         _tell(one.publisher.all(), as_json=as_json)
 
 
 def serve(
-    folder: CaFolder,
+    folders: CaFolders,
     to: To,
     suffix: Suffix = "",
     password_file: PasswordFile = None,
@@ -72,11 +71,12 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     directory = directory_of(to, suffix, password_file, trust)
-    with opened(folder, directory, state=state, keep_ended=keep_ended) as one:
+    with opened(folders, directory, state=state, keep_ended=keep_ended) as one:
         if not as_json:
-            say(f"publishing {one.seen.component} in {one.mirror.tree.dn('')} of {directory.address.uri}")
+            who = ", ".join(each.component for each in one.seen)
+            say(f"publishing {who} in {write_dn(directory.suffix)} of {directory.address.uri}")
         while not stop.is_set():
-            one.put_root_list()
+            one.put_root_lists()
             sent = one.publisher.tick()
             if sent != Sent():
                 _tell(sent, as_json=as_json)
@@ -84,34 +84,36 @@ def serve(
             stop.wait(every)
 
 
-def status(folder: CaFolder, state: State = None, as_json: Json = False) -> None:
-    """Say how far the CA was followed, and what waits; no server is asked.
+def status(folders: CaFolders, state: State = None, as_json: Json = False) -> None:
+    """Say how far the CAs were followed, and what waits; no server is asked.
 
     Status 1 while something waits, or was refused by the directory.
     """
-    own = read_certificates((folder / (OWN if (folder / OWN).exists() else ROOT)).read_bytes())[0]
-    with local(folder, state) as (database, register), database.reading() as connection:
+    with local(folders, state) as (database, registers), database.reading() as connection:
+        behind = {
+            own.subject: register.last() - store.followed(connection, own.digest)
+            for own, register in registers
+        }
         told: dict[str, object] = {
             "suffix": store.setting(connection, "suffix"),
-            "followed": store.followed(connection, own.digest),
-            "changes": register.last(),
             **store.counts(connection),
             "lost": store.setting(connection, "lost directory"),
         }
         refused = store.refused(connection)
     if as_json:
-        document({**told, "refused": refused})
+        document({**told, "behind": behind, "refused": refused})
     else:
         for name, value in told.items():
             say(f"{name + ':':13} {value}".rstrip())
+        for name, number in behind.items():
+            say(f"{'behind:':13} {number} changes of {name}")
         for key, rule in refused.items():
-            say(f"refused: {key} ({rule})")
-    fine = told["followed"] == told["changes"] and not told["waiting"] and not refused
-    raise typer.Exit(0 if fine else 1)
+            say(f"{'refused:':13} {key} ({rule})")
+    raise typer.Exit(0 if not any(behind.values()) and not told["waiting"] and not refused else 1)
 
 
 def check(
-    folder: CaFolder,
+    folders: CaFolders,
     to: To,
     suffix: Suffix = "",
     password_file: PasswordFile = None,
@@ -121,21 +123,21 @@ def check(
     mend: Annotated[bool, typer.Option("--repair", help="Let what differs stand as it is to.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the directory with the CA's register, entry by entry; without --repair nothing is written.
+    """Compare the directory with the CAs' registers, entry by entry; without --repair nothing is written.
 
     Entries without certificates and lists are not looked at: others may keep theirs in the same tree.  Status
     0 when nothing differs, or all was repaired.
     """
     directory = directory_of(to, suffix, password_file, trust)
-    with opened(folder, directory, state=state, keep_ended=keep_ended) as one:
-        noted = one.mirror.differing()
-        if mend and noted:
-            one.mirror.begin_again()
+    with opened(folders, directory, state=state, keep_ended=keep_ended) as one:
+        noted = sum(each.differing() for each in one.mirrors)
         if mend:
+            for each in one.mirrors if noted else ():
+                each.begin_again()
             one.publisher.all()
-        found = list(differences(one.session, one.mirror, one.sender))
-        mended = repair(found, one.mirror, one.publisher) if mend else 0
-        left = list(differences(one.session, one.mirror, one.sender)) if mended else found
+        found = list(differences(one.session, one.mirrors[0], one.sender))
+        mended = repair(found, one.mirrors[0], one.publisher) if mend else 0
+        left = list(differences(one.session, one.mirrors[0], one.sender)) if mended else found
     _compared(found, noted, mended, as_json=as_json)
     raise typer.Exit(0 if not (left if mend else found) and (mend or not noted) else 1)
 

@@ -1,7 +1,8 @@
-"""What the directory is to hold of one CA, followed in a database of our own: changes in order, newest lists.
+"""What the directory is to hold of a CA, followed in a database of our own: changes in order, newest lists.
 
 Each change is noted in one transaction with the entries that it touches, which then wait in the outbox; so
-neither an outage of the CA nor one of the directory loses anything.
+neither an outage of the CA nor one of the directory loses anything.  CAs of one tree share one database: an
+entry may hold certificates of several.
 """
 
 from __future__ import annotations
@@ -66,24 +67,25 @@ class Mirror:
         policy: Policy = DEFAULT,
     ) -> None:
         """``database`` has :data:`store.TABLES`."""
+        self.authority = authority
         self.authorities = tuple(dict.fromkeys((authority, *above)))
         self.tree = tree
         self.database = database
         self._feed = feed
-        self._authority = authority
         self._outbox = outbox
         self._clock = clock
         self._policy = policy
 
     def found(self) -> None:
-        """Note the CAs themselves, once: no change tells of them."""
+        """Note the CAs themselves, once: no feed need tell of them."""
         with self.database.transaction() as connection:
             for one in self.authorities:
                 if store.setting(connection, one.id):
                     continue
+                gone = store.withdrawn(connection, one.serial, one.der)
                 # Each by itself: two CAs above may have numbered alike
                 row = self._row(one.der, _ABOVE + one.digest)
-                store.hold(connection, [row])
+                store.hold(connection, [{**row, "standing": int(not gone)}])
                 self._wait(connection, ENTRY, [str(row["key"])])
                 store.set_to(connection, one.id, "noted")
 
@@ -93,10 +95,10 @@ class Mirror:
         Raises :class:`Refusal` ``bad-crl`` or ``old-crl``, :class:`Unreachable` where the CA does not answer.
         """
         with self.database.glance() as connection:
-            known = store.labels(connection, self._authority.digest)
+            known = store.labels(connection, self.authority.digest)
         lists = self._feed.lists(known)
         for one in lists:
-            self.put_list(self._authority, one)
+            self.put_list(self.authority, one)
         return len(lists)
 
     def put_list(self, authority: Certificate, listed: Listed) -> bool:
@@ -124,12 +126,12 @@ class Mirror:
     def take_changes(self) -> int:
         """Take the next changes; how many, none when there are none yet."""
         with self.database.glance() as connection:
-            after = store.followed(connection, self._authority.digest)
+            after = store.followed(connection, self.authority.digest)
         changes = self._feed.changes(after, MOST_CHANGES)
         if changes:
             with self.database.transaction() as connection:
                 self._apply(connection, changes)
-                store.follow(connection, self._authority.digest, changes[-1].number)
+                store.follow(connection, self.authority.digest, changes[-1].number)
         return len(changes)
 
     def take_ended(self) -> int:
@@ -147,7 +149,7 @@ class Mirror:
 
         As far as it was followed; what has ended counts for nothing.
         """
-        ca = self._authority.digest
+        ca = self.authority.digest
         with self.database.glance() as connection:
             last = store.followed(connection, ca)
         told: dict[bytes, tuple[bool, bytes]] = {}
@@ -179,10 +181,7 @@ class Mirror:
     def begin_again(self) -> None:
         """Follow the CA from its first change on once more; what is held is noted over."""
         with self.database.transaction() as connection:
-            store.follow(connection, self._authority.digest, 0)
-            for one in self.authorities:
-                store.set_to(connection, one.id, "")
-        self.found()
+            store.follow(connection, self.authority.digest, 0)
 
     def want(self, keys: Iterable[str]) -> None:
         """Let entries be sent, whether or not they changed."""
@@ -202,7 +201,7 @@ class Mirror:
         return {key: self.tree.entry(key, certificates[key], lists[key]) for key in keys}
 
     def _apply(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
-        ca = self._authority.digest
+        ca = self.authority.digest
         rows = []
         for change in changes:
             if change.der:

@@ -1,4 +1,4 @@
-"""A directory is kept as the CA's feed says: lists first, then what changed, through an outbox of our own.
+"""A directory is kept as its CAs' feeds say: lists first, then what changed, through an outbox of our own.
 
 What waits is sent in batches, each forgotten only once the directory answered for all of it.  A directory
 that is away is asked again after a second, then after twice as long each time, up to a minute.
@@ -6,6 +6,7 @@ that is away is asked again after a second, then after twice as long each time, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,25 +48,29 @@ class Publisher:
     """Keeps one directory; :meth:`tick` does what is due, :meth:`all` everything."""
 
     def __init__(
-        self, mirror: Mirror, sender: Sender, *, outbox: Outbox, clock: Clock, component: str
+        self, mirrors: Sequence[Mirror], sender: Sender, *, outbox: Outbox, clock: Clock, component: str
     ) -> None:
-        """``outbox`` is that of the mirror's database; raises :class:`Refusal` ``other-directory``.
+        """``mirrors``: every CA of the tree, in one database, whose outbox is ``outbox``.
 
-        A database belongs to one tree: what was sent to another would never be taken away there.
+        Raises :class:`Refusal` ``other-directory``: a database belongs to one tree, since what was sent to
+        another would never be taken away there.
         """
-        self._mirror = mirror
+        self._mirrors = tuple(mirrors)
+        self._mirror = mirrors[0]
         self._sender = sender
         self._outbox = outbox
         self._clock = clock
         self._component = component
-        self._database = mirror.database
+        self._database = self._mirror.database
         #: The rule by which the CA or the directory was lost; when to ask again.
         self._lost: dict[str, str] = {"feed": "", "directory": ""}
         self._failures = 0
         self._next: datetime | None = None
-        self._whole = False
+        #: The CAs to the end of whose feed we came.
+        self._whole: set[bytes] = set()
         self._claim()
-        mirror.found()
+        for one in self._mirrors:
+            one.found()
 
     def all(self) -> Sent:
         """Take and send until nothing waits; raises what the CA or the directory says."""
@@ -90,22 +95,29 @@ class Publisher:
         return sent
 
     def _take(self) -> bool:
-        """Take lists, then changes, then what has ended; whether there may be more."""
-        self._mirror.take_lists()
-        if self._mirror.take_changes():
-            self._whole = False
+        """Take each CA's lists and next changes, then what has ended; whether there may be more."""
+        more = [self._take_of(one) for one in self._mirrors]
+        return any(more) or self._mirror.take_ended() > 0
+
+    def _take_of(self, mirror: Mirror) -> bool:
+        mirror.take_lists()
+        if mirror.take_changes():
+            self._whole.discard(mirror.authority.digest)
             return True
-        self._whole = True
-        return self._mirror.take_ended() > 0
+        self._whole.add(mirror.authority.digest)
+        return False
 
     def _take_if(self) -> bool:
-        """The same, where the CA can be asked; that it cannot is an event once."""
-        try:
-            more = self._take()
-        except E2SError as error:
-            self._tell("feed", error.rule)
-            return False
-        self._tell("feed", "")
+        """The same, where a CA can be asked; that one cannot is an event once."""
+        more, rule = False, ""
+        for one in self._mirrors:
+            try:
+                more |= self._take_of(one)
+            except E2SError as error:
+                rule = error.rule
+        self._tell("feed", rule)
+        with suppress(Unreachable):
+            more |= self._mirror.take_ended() > 0
         return more
 
     def _send_if(self) -> Sent:
@@ -116,7 +128,7 @@ class Publisher:
         try:
             sent = self._send(LIST)
             # Before the end of the feed is known, an entry could bring back what was revoked later
-            sent += self._send(ENTRY) if self._whole else Sent()
+            sent += self._send(ENTRY) if len(self._whole) == len(self._mirrors) else Sent()
         except E2SError as error:
             self._next = now + min(SOON * 2 ** min(self._failures, _MAX_DOUBLINGS), SLOWEST)
             self._failures += 1

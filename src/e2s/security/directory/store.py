@@ -68,10 +68,20 @@ OUTBOX = outbox_table(TABLES)
 
 _ROW = ("key", "role", "ca", "serial", "standing", "not_after", "facts", "der")
 _HOLD = Prepared(HELD.insert().prefix_with("OR REPLACE"), _ROW)
+_meant = (
+    sa.select(HELD.c.der)
+    .where(HELD.c.serial == given("of_serial"), HELD.c.ca == given("of_ca"))
+    .scalar_subquery()
+)
 _STAND = Prepared(
     HELD.update()
-    .where(HELD.c.serial == given("of_serial"), HELD.c.ca == given("of_ca"))
+    .where(HELD.c.serial == given("of_serial"), HELD.c.der == _meant.correlate(None))
     .values(standing=given("stands"))
+)
+_GONE = Prepared(
+    sa.select(HELD.c.id).where(
+        HELD.c.serial == given("serial"), HELD.c.der == given("octets"), HELD.c.standing == 0
+    )
 )
 _KEY = Prepared(sa.select(HELD.c.key).where(HELD.c.serial == given("serial"), HELD.c.ca == given("ca")))
 _keys = sa.func.json_each(given("keys")).table_valued("value")
@@ -131,12 +141,20 @@ def hold(connection: sa.Connection, rows: Iterable[Mapping[str, object]]) -> Non
 
 
 def stand(connection: sa.Connection, ca: bytes, serial: int, *, standing: bool) -> str | None:
-    """Note that a certificate was withdrawn, or stands again; the key of its entry, None of one unknown."""
+    """Note that a certificate was withdrawn, or stands again, also where it is noted as a CA above another.
+
+    Gives the key of its entry, None of an unknown one.
+    """
     octets = serial_octets(serial)
     found = _KEY.value(connection, serial=octets, ca=ca)
     if found is not None:
         _STAND.run(connection, {"of_serial": octets, "of_ca": ca, "stands": int(standing)})
     return None if found is None else str(found)
+
+
+def withdrawn(connection: sa.Connection, serial: int, der: bytes) -> bool:
+    """Whether the certificate was withdrawn by the CA that issued it, as far as that is followed."""
+    return _GONE.value(connection, serial=serial_octets(serial), octets=der) is not None
 
 
 def held(connection: sa.Connection, keys: Sequence[str]) -> Iterator[tuple[str, int, bytes, bytes]]:
