@@ -71,7 +71,7 @@ def serve(folder: Path, doors: Sequence[str], *, tls: bool) -> None:
     world = World(folder, clock=SystemClock(), policy=replace(shipped(), uses=USES))
     reference, secret = world.invite("component", (NAME,), uses=USES)
     shown = world.desk.show(reference, secret)
-    with world.served(*doors, tls=tls) as served:
+    with world.served(*doors, tls=tls, workers=1) as served:
         here = {"port": served.port, "reference": reference, "secret": secret.decode()}
         print(json.dumps({**here, "root": world.pki.root.pem.decode()}), flush=True)
         for line in sys.stdin:

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from e2s.base import meter
 from e2s.base.errors import Misuse, Refusal
 from e2s.crypto import cms, oids, suites
+from e2s.crypto.openers import KeyOpener
+from e2s.crypto.opening_workers import OpeningWorkers
 from e2s.crypto.workers import SigningWorkers
 from tests.judges.parties import peer
 from tests.worlds.crypto import AT
@@ -233,3 +235,28 @@ def test_no_process_can_be_started(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/true")
     with pytest.raises(Refusal, match="worker-died"):
         workers()
+
+
+def test_an_rsa_key_opens_in_processes_of_its_own_as_it_does_in_this_one():
+    one = peer("rsa")
+    certificate, private = one.certificate, one.key
+    with OpeningWorkers(private) as workers:
+        opener = workers.under(certificate)
+        for suites_named in ((), ("rsa-pkcs1-aes256cbc",)):
+            sealed = cms.seal(DATA, oids.DATA, [certificate], os.urandom, suites=suites_named)
+            assert cms.open_sealed(sealed, opener, allow_legacy=True) == (oids.DATA, DATA)
+        junk = bytes(private.key_size // 8)
+        # a stand-in that only the holder can compute, and always the same
+        assert opener.unwrap_old(junk, 32) == KeyOpener(certificate, private).unwrap_old(junk, 32)
+        with pytest.raises(Refusal, match="bad-envelope"):
+            opener.unwrap(junk)
+        with pytest.raises(Refusal, match="wrong-key"):
+            opener.agree(b"")
+        with pytest.raises(Refusal, match="wrong-key"):
+            opener.decapsulate(b"")
+        pids = workers.pids
+    assert all(map(ended, pids))
+    with pytest.raises(Refusal, match="workers-closed"):
+        opener.unwrap_old(junk, 32)
+    with pytest.raises(Misuse, match="wrong-key"):
+        OpeningWorkers(peer("p256").key)

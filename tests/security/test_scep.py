@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import threading
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -406,6 +409,22 @@ def test_keys_that_could_not_be_certified_yet_are_the_same_at_the_next_try(tmp_p
     again = KeyRing(replace(setting, certify=certify)).keys()
     assert again.certificates == keys.certificates
     assert len(certified) == 2
+
+
+def test_its_keys_work_in_processes_of_their_own_where_they_may(world):
+    door = ScepDoor(world.desk, world.setting(workers=1))
+    device = Device(door, world.clock.now(), key=annas())
+    assert device.enrol(code(world), transaction=b"apart").status is Status.SUCCESS
+    workers = door._ring._workers
+    assert workers is not None
+    # one that died gives no answer, and another takes its place
+    os.kill(workers[0].pids[0], signal.SIGKILL)
+    with pytest.raises(Unreachable, match="worker-died"):
+        device.enrol(code(world), transaction=b"died")
+    assert device.enrol(code(world), transaction=b"alive").status is Status.SUCCESS
+    pids = [*workers[0].pids, *workers[1].pids]
+    door.close()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_whoever_asks_too_often_is_told_to_wait(world):

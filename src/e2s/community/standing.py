@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,6 +33,8 @@ from e2s.security.verification.verifier import Verifier
 
 _SUITE: Final = "p256-sha256"
 _PROFILE: Final = "component"
+#: Processes for each key whose work would hold up the other doors.
+_WORKERS: Final = 1
 #: In the CA's folder: whom a TLS client's certificate may come from.
 CLIENTS: Final = "enrolment-clients.pem"
 
@@ -108,6 +110,7 @@ class StandingDoors:
                 certify=self._certify,
                 certificate=self._certificate,
                 crls=self._lists.crls,
+                workers=_WORKERS,
                 deposit=deposit,
             ),
             names,
@@ -131,12 +134,13 @@ class StandingDoors:
         return self._serving.quick(request)
 
     def tick(self) -> None:
-        """Finish what was left, and keep all that is served up to date."""
+        """Finish what was left, and keep all that is served up to date; what fails holds up nothing else."""
         now = self._setting.clock.now()
-        self.desk.tick(now)
-        if self._doors is not None:
-            self._doors.tick(now)
-        self._serving.tick()
+        with ExitStack() as stack:
+            stack.callback(self.desk.tick, now)
+            if self._doors is not None:
+                stack.callback(self._doors.tick, now)
+            stack.callback(self._serving.tick)
 
     def anchors_file(self) -> Path:
         """A file of those whose certificates a TLS client may show."""

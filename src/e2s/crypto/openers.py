@@ -50,30 +50,13 @@ _AGREEING = frozenset(("ec", "x25519", "x448"))
 _PKCS1, _ECDH = padding.PKCS1v15(), ec.ECDH()
 
 
-class KeyOpener:
-    """An :class:`~e2s.crypto.ports.Opener` on a private key in memory."""
+class RsaKey:
+    """What RSA brings out of ciphertexts; a key of another kind is refused at each use."""
 
-    def __init__(self, certificate: Certificate, private_key: PrivateKey) -> None:
-        """Raises :class:`Misuse` ``wrong-key`` when the key is not the certificate's."""
-        check_pair(certificate, private_key)
-        self.certificate = certificate
+    def __init__(self, private_key: PrivateKey) -> None:
+        """Nothing is checked before the first use."""
         self._key: Any = private_key
         self._kind = kind_of(private_key.__class__)
-
-    def agree(self, peer_spki: bytes) -> bytes:
-        """The raw shared secret with ``peer_spki``; its point is checked to be on the curve."""
-        return agree(self._key, peer_spki)
-
-    def decapsulate(self, ciphertext: bytes) -> bytes:
-        """The secret in a ciphertext; an altered one gives one that nobody knows (FIPS 203, 6.3)."""
-        if not self._kind.startswith("ml-kem"):
-            raise Refusal("wrong-key", "the key is not for encapsulation")
-        meter.count("agree")
-        try:
-            secret: bytes = self._key.decapsulate(ciphertext)
-        except ValueError as error:
-            raise Refusal("bad-envelope", "the content key does not open") from error
-        return secret
 
     def unwrap(self, wrapped: bytes, transport: Transport = OAEP) -> bytes:
         """The content key in an RSA-OAEP ciphertext."""
@@ -106,6 +89,31 @@ class KeyOpener:
         """What only the holder of the key can compute."""
         octets = self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return sha512(b"e2s: in place of a content key\0" + octets).digest()
+
+
+class KeyOpener(RsaKey):
+    """An :class:`~e2s.crypto.ports.Opener` on a private key in memory."""
+
+    def __init__(self, certificate: Certificate, private_key: PrivateKey) -> None:
+        """Raises :class:`Misuse` ``wrong-key`` when the key is not the certificate's."""
+        check_pair(certificate, private_key)
+        super().__init__(private_key)
+        self.certificate = certificate
+
+    def agree(self, peer_spki: bytes) -> bytes:
+        """The raw shared secret with ``peer_spki``; its point is checked to be on the curve."""
+        return agree(self._key, peer_spki)
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The secret in a ciphertext; an altered one gives one that nobody knows (FIPS 203, 6.3)."""
+        if not self._kind.startswith("ml-kem"):
+            raise Refusal("wrong-key", "the key is not for encapsulation")
+        meter.count("agree")
+        try:
+            secret: bytes = self._key.decapsulate(ciphertext)
+        except ValueError as error:
+            raise Refusal("bad-envelope", "the content key does not open") from error
+        return secret
 
 
 def _no_point() -> Refusal:

@@ -31,7 +31,12 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import check_pair
-from e2s.crypto.suites import SignatureSuite, check_suite, signature_suite, signature_suite_of
+from e2s.crypto.suites import (
+    SignatureSuite,
+    check_suite,
+    signature_suite,
+    signature_suite_of,
+)
 
 MAX_DATA_BYTES: Final = 256 * 1024 * 1024
 #: More than one for each processor serves nobody.
@@ -40,6 +45,8 @@ TIMEOUT_SECONDS: Final = 30
 _STOP_SECONDS: Final = 5
 _COMMAND: Final = "from e2s.crypto.workers import serve; serve()"
 _SIZE: Final = struct.Struct(">I")
+#: In place of a suite's name: the worker opens.
+OPENING: Final = "open"
 _CHUNK: Final = 64 * 1024
 
 
@@ -123,32 +130,15 @@ class _Worker:
                 process.wait()
 
 
-class SigningWorkers:
-    """A signer whose key works in ``count`` processes at once, for as many threads as ask."""
+class Workers:
+    """Processes that each do one thing with a key; each answer has an octet at least.
 
-    def __init__(
-        self,
-        certificate: Certificate,
-        chain: tuple[Certificate, ...],
-        private_key: PrivateKey,
-        *,
-        count: int = 2,
-        suite: SignatureSuite | None = None,
-        timeout_seconds: int = TIMEOUT_SECONDS,
-    ) -> None:
-        """Start the workers; ``suite`` is the key's default if not said.
+    What is done is in the classes beneath.
+    """
 
-        Raises what :class:`~e2s.crypto.keys.KeySigner` does, :class:`Misuse` ``worker-count``, and
-        :class:`Refusal` ``worker-died`` where none can be started.
-        """
-        if not 1 <= count <= MAX_WORKERS:
-            raise Misuse("worker-count", "there is a worker at least, and not hundreds", count=count)
-        check_pair(certificate, private_key)
-        self.certificate = certificate
-        self.chain = chain
-        self.suite = suite or signature_suite_of(private_key)
-        check_suite(self.suite, certificate.public_key, certificate.spki)
-        self._order = _order(self.suite, private_key)
+    def __init__(self, order: bytes, count: int, timeout_seconds: int) -> None:
+        """``order`` is what a worker must know first: how, and the key."""
+        self._order = order
         self._closed = False
         self._workers = tuple(_Worker(timeout_seconds) for _ in range(count))
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -165,28 +155,21 @@ class SigningWorkers:
             self.close()
             raise Refusal("worker-died", "no process could be started that signs") from error
 
-    def sign(self, data: bytes) -> bytes:
-        """The signature over ``data``, by whichever worker is free first.
-
-        Raises :class:`Refusal` ``worker-died`` when it gave none (ask again: another is there) and
-        ``workers-closed``; :class:`Misuse` ``too-large``.
-        """
-        if len(data) > MAX_DATA_BYTES:
-            raise Misuse("too-large", "the octets are more than a worker signs", size=len(data))
-        meter.count("sign")
+    def answer(self, data: bytes) -> bytes:
+        """What whichever worker is free first makes of ``data``."""
         worker = self._idle.get()
         try:
             self._check_open()
-            signature = worker.exchange(data)
-            if not signature:
+            answer = worker.exchange(data)
+            if not answer:
                 raise _Died
-            return signature
+            return answer
         except _Died as error:
             with contextlib.suppress(_Died):  # then the next who asks is refused, and it is tried again
                 worker.start()
                 worker.exchange(self._order)
             self._check_open()
-            raise Refusal("worker-died", "the process that was to sign gave no signature") from error
+            raise Refusal("worker-died", "the process that holds the key gave no answer") from error
         except BaseException:
             worker.drop()
             raise
@@ -220,10 +203,54 @@ class SigningWorkers:
         self.close()
 
 
-def _order(suite: SignatureSuite, key: PrivateKey) -> bytes:
-    """What a worker must know first: the suite's name and the key (RFC 5958)."""
+class SigningWorkers(Workers):
+    """A signer whose key works in ``count`` processes at once, for as many threads as ask."""
+
+    def __init__(
+        self,
+        certificate: Certificate,
+        chain: tuple[Certificate, ...],
+        private_key: PrivateKey,
+        *,
+        count: int = 2,
+        suite: SignatureSuite | None = None,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+    ) -> None:
+        """Start the workers; ``suite`` is the key's default if not said.
+
+        Raises what :class:`~e2s.crypto.keys.KeySigner` does, :class:`Misuse` ``worker-count``, and
+        :class:`Refusal` ``worker-died`` where none can be started.
+        """
+        check_count(count)
+        check_pair(certificate, private_key)
+        self.certificate = certificate
+        self.chain = chain
+        self.suite = suite or signature_suite_of(private_key)
+        check_suite(self.suite, certificate.public_key, certificate.spki)
+        super().__init__(order_of(self.suite.name, private_key), count, timeout_seconds)
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over ``data``, by whichever worker is free first.
+
+        Raises :class:`Refusal` ``worker-died`` when it gave none (ask again: another is there) and
+        ``workers-closed``; :class:`Misuse` ``too-large``.
+        """
+        if len(data) > MAX_DATA_BYTES:
+            raise Misuse("too-large", "the octets are more than a worker signs", size=len(data))
+        meter.count("sign")
+        return self.answer(data)
+
+
+def check_count(count: int) -> None:
+    """Raise :class:`Misuse` ``worker-count`` for none or hundreds."""
+    if not 1 <= count <= MAX_WORKERS:
+        raise Misuse("worker-count", "there is a worker at least, and not hundreds", count=count)
+
+
+def order_of(name: str, key: PrivateKey) -> bytes:
+    """What a worker must know first: the suite's name, or that it opens, and the key (RFC 5958)."""
     octets = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return suite.name.encode() + b"\0" + octets
+    return name.encode() + b"\0" + octets
 
 
 def _received(held: socket.socket) -> bytes:
@@ -257,13 +284,22 @@ def serve() -> None:
     held = socket.socket(fileno=os.dup(0))
     with contextlib.suppress(EOFError, OSError):
         name, _, octets = _received(held).partition(b"\0")
-        suite, key = signature_suite(name.decode()), load_der_private_key(octets, None)
+        key = load_der_private_key(octets, None)
         del octets
         held.sendall(_SIZE.pack(0))
-        _sign_all(held, suite, key)
+        if name.decode() == OPENING:
+            from e2s.crypto.opening_workers import open_all  # noqa: PLC0415 - most workers sign
+
+            open_all(key, lambda: _received(held), lambda answer: held.sendall(framed(answer)))
+        else:
+            _sign_all(held, signature_suite(name.decode()), key)
 
 
 def _sign_all(held: socket.socket, suite: SignatureSuite, key: Any) -> None:
     while True:
-        signature = suite.sign(key, _received(held))
-        held.sendall(_SIZE.pack(len(signature)) + signature)
+        held.sendall(framed(suite.sign(key, _received(held))))
+
+
+def framed(answer: bytes) -> bytes:
+    """An answer as it is sent: its size, and it."""
+    return _SIZE.pack(len(answer)) + answer

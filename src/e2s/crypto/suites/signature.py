@@ -92,7 +92,7 @@ _RSA_PLAIN: Final = algorithm(oids.RSA, NULL)
 UNNAMED_RSA: Final = replace(
     OLD_SIGNATURES["rsa3072-pkcs1-sha256"], name="rsa3072-pkcs1-unnamed", signature_algorithm=_RSA_PLAIN
 )
-_ALL: Final = {**SIGNATURES, **OLD_SIGNATURES}
+_ALL: Final = {**SIGNATURES, **OLD_SIGNATURES, UNNAMED_RSA.name: UNNAMED_RSA}
 
 _BY_CURVE: Final = {
     "secp256r1": (SIGNATURES["p256-sha256"],),

@@ -32,7 +32,8 @@ class DoorSetting:
     own, for a door's database.  ``name`` is the component's URN, ``signer`` its own certified key, which
     signs answers; ``certify`` certifies further keys of its own.  ``certificate`` looks one up by serial and
     ``crls`` gives the lists that stand now.  ``storage`` has 32 secret octets, from which a door derives what
-    it seals with.  What is None is not there, and the door refuses what needs it.
+    it seals with.  What is None is not there, and the door refuses what needs it.  ``workers`` is how many
+    processes a door may have for each key whose work is long; none: it works in this one.
     """
 
     clock: Clock
@@ -48,6 +49,7 @@ class DoorSetting:
     certificate: Callable[[int], bytes | None] | None = field(default=None, repr=False)
     crls: Callable[[], Sequence[bytes]] | None = field(default=None, repr=False)
     deposit: Deposit | None = field(default=None, repr=False)
+    workers: int = 0
 
 
 #: Makes a door.

@@ -2,12 +2,14 @@
 
 Both are RSA whatever the CA's own key is, since SCEP knows nothing else; the CA certifies them.  They lie in
 one sealed file, written before they are certified, so that a door that is opened again has the keys that its
-clients know.  What was sealed under an older certificate of the same key still opens.
+clients know.  What was sealed under an older certificate of the same key still opens.  Where the setting lets
+them, both work in processes of their own, so that SCEP does not hold up the doors beside it.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,8 +29,10 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import KeyOpener
+from e2s.crypto.opening_workers import OpeningWorkers
 from e2s.crypto.ports import Opener, Signer
-from e2s.crypto.suites import UNNAMED_RSA
+from e2s.crypto.suites import UNNAMED_RSA, SignatureSuite
+from e2s.crypto.workers import SigningWorkers
 from e2s.security.enrolment.setting import Certify, DoorSetting
 from e2s.security.enrolment.storage import Storage
 from e2s.security.keys.durable import replace_file
@@ -63,6 +67,16 @@ class DoorKeys:
         )
 
 
+@dataclass(frozen=True)
+class _Renewed:
+    """A signer whose key stays while its certificate is renewed."""
+
+    certificate: Certificate
+    chain: tuple[Certificate, ...]
+    suite: SignatureSuite
+    sign: Callable[[bytes], bytes]
+
+
 class KeyRing:
     """Holds the door's keys: made at the first need, renewed in time; safe to share among threads."""
 
@@ -72,6 +86,14 @@ class KeyRing:
         self._path: Path = setting.folder / FILE
         self._lock = threading.Lock()
         self._keys: DoorKeys | None = None
+        self._workers: tuple[SigningWorkers, OpeningWorkers] | None = None
+
+    def close(self) -> None:
+        """End the processes that work with the keys."""
+        with self._lock:
+            workers, self._workers, self._keys = self._workers, None, None
+        for one in workers or ():
+            one.close()
 
     def keys(self) -> DoorKeys:
         """The keys; raises :class:`Refusal` ``no-door-keys`` where none can be certified."""
@@ -115,10 +137,20 @@ class KeyRing:
             pair.chain = [Certificate.read(one) for one in issued.chain]
             self._write(pairs)
         signing, sealing = pairs
-        certificate, chain = signing.certificates[0], tuple(signing.chain)
-        signer = KeySigner(certificate, chain, signing.key, suite=UNNAMED_RSA)
-        openers = tuple(KeyOpener(one, sealing.key) for one in sealing.certificates)
-        return DoorKeys(signer, openers)
+        if not self._setting.workers:
+            chain = tuple(signing.chain)
+            signer = KeySigner(signing.certificates[0], chain, signing.key, suite=UNNAMED_RSA)
+            return DoorKeys(signer, tuple(KeyOpener(one, sealing.key) for one in sealing.certificates))
+        if self._workers is None:
+            self._workers = self._started(signing, sealing)
+        signs, opens = self._workers
+        renewed = _Renewed(signing.certificates[0], tuple(signing.chain), UNNAMED_RSA, signs.sign)
+        return DoorKeys(renewed, tuple(map(opens.under, sealing.certificates)))
+
+    def _started(self, signing: _Pair, sealing: _Pair) -> tuple[SigningWorkers, OpeningWorkers]:
+        count, chain = self._setting.workers, tuple(signing.chain)
+        signs = SigningWorkers(signing.certificates[0], chain, signing.key, count=count, suite=UNNAMED_RSA)
+        return signs, OpeningWorkers(sealing.key, count=count)
 
     @property
     def _storage(self) -> Storage:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl
 
-from e2s.base.errors import Refusal
+from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Request, Response, refused
 from e2s.crypto import cms, oids
 from e2s.crypto.kinds import kind_of
@@ -54,6 +54,8 @@ _STATUSES: Final[Mapping[str, int]] = MappingProxyType(
         "too-many-requests": 429,
     }
 )
+#: Of the processes that work with the keys: the client asks again.
+_AWAY: Final = frozenset({"worker-died", "workers-closed"})
 #: Of each address and of all: a message costs two operations with the door's RSA keys, whoever sent it.
 RATES: Final = Rates(each=200.0, total=400.0, burst=20.0)
 
@@ -90,6 +92,8 @@ class ScepDoor:
                 return self._answered(octets, _label(path), request.client)
             raise Refusal("no-such-operation", "SCEP has no such operation here")
         except Refusal as refusal:
+            if refusal.rule in _AWAY:
+                raise Unreachable(refusal.rule, refusal.message) from refusal
             return _refused(refusal)
         except ValueError:
             return refused(Refusal("no-such-operation", "the query cannot be read"), 400)
@@ -100,8 +104,9 @@ class ScepDoor:
         self._enrolling.forget(now)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and end the processes of the keys."""
         self._enrolling.close()
+        self._ring.close()
 
     def _certificates(self) -> Response:
         """GetCACert (4.2.1.2): the door's own two, the CA and those above it."""
@@ -117,6 +122,8 @@ class ScepDoor:
             outcome = self._enrolling.outcome(message, _opened(message, keys), label, client)
             answer = self._told(message, outcome, keys)
         except Refusal as refusal:
+            if refusal.rule in _AWAY:
+                raise
             answer = self._failed(heard, refusal, keys)
         return Response(200, answer, {"content-type": MESSAGE})
 
