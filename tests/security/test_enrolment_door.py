@@ -147,3 +147,18 @@ def test_doors_lead_by_the_path_and_to_nothing_else(world):
     with pytest.raises(E2SError) as caught:
         door_of("ftp", world.desk, world.setting())
     assert caught.value.rule == "no-such-door"
+
+
+def test_a_door_that_fails_holds_up_no_other(world):
+    ticked = []
+
+    class Failing:
+        def tick(self, now):
+            ticked.append(now)
+            raise ZeroDivisionError
+
+    doors = Doors(world.desk, world.setting(), ("enrol",))
+    doors.doors = {"one": Failing(), "two": Failing()}  # type: ignore[dict-item]
+    with pytest.raises(ZeroDivisionError):
+        doors.tick(world.clock.now())
+    assert len(ticked) == 2

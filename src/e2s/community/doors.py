@@ -6,6 +6,7 @@ A door is imported when it is first made; who needs no ACME pays for none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from importlib import import_module
 from types import MappingProxyType
@@ -71,11 +72,12 @@ class Doors:
         return True
 
     def tick(self, now: datetime) -> None:
-        """What each door has to do in time."""
+        """What each door has to do in time; one that fails holds up no other."""
         made: Iterable[object] = self.doors.values()
-        for door in made:
-            if isinstance(door, Ticking):
-                door.tick(now)
+        with ExitStack() as stack:
+            for door in made:
+                if isinstance(door, Ticking):
+                    stack.callback(door.tick, now)
 
     def close(self) -> None:
         """Give back what the doors hold."""

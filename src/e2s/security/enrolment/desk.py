@@ -8,9 +8,6 @@ neither loses nor doubles one, and a repeat is answered as the first was.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -32,6 +29,7 @@ from e2s.security.enrolment.office import Office
 from e2s.security.enrolment.policy import SOFTWARE
 from e2s.security.enrolment.requests import follow
 from e2s.security.enrolment.tries import Tries
+from e2s.security.enrolment.turns import Turns
 from e2s.security.enrolment.withdrawing import withdraw
 from e2s.security.pki.rights import RIGHTS
 
@@ -50,7 +48,7 @@ class EnrolmentDesk:
         self.office = office
         minutes = timedelta(minutes=office.policy.tries_minutes)
         self._tries = Tries(office.policy.tries, minutes)
-        self._turns = _Turns()
+        self._turns = Turns()
 
     @property
     def issuer(self) -> Certificate:
@@ -298,28 +296,3 @@ def _facts(row: sa.Row[Any]) -> dict[str, Fact]:
         "confidence": row.confidence,
         "officer": row.officer,
     }
-
-
-class _Turns:
-    """One thread at a time for each request."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._busy: dict[bytes, tuple[threading.Lock, int]] = {}
-
-    @contextmanager
-    def taken(self, ident: bytes) -> Iterator[None]:
-        """Wait for the turn, and give it back."""
-        with self._lock:
-            lock, waiting = self._busy.get(ident, (threading.Lock(), 0))
-            self._busy[ident] = (lock, waiting + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._lock:
-                _, waiting = self._busy[ident]
-                if waiting == 1:
-                    del self._busy[ident]
-                else:
-                    self._busy[ident] = (lock, waiting - 1)

@@ -61,7 +61,8 @@ def _check_own(office: Office, serial: int, shown: Shown) -> None:
     own = isinstance(shown, Invited) and row.reference == shown.reference
     if isinstance(shown, Controls):
         # RFC 8555, 7.6: the account that it was issued to, or one that controls all that it names
-        own = row.who == who_of(shown) or set(json.loads(row.names)) <= set(shown.hosts)
+        names = set(json.loads(row.names))
+        own = row.who == who_of(shown) or bool(names and names <= set(shown.hosts))
     if not own:
         raise _foreign(serial)
 
