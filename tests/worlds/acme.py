@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -123,16 +122,16 @@ class AcmeWorld:
             directory=f"{BASE}/directory",
             key=key or ec.generate_private_key(ec.SECP256R1()),
             pause=self.pause,
+            looks=2000,
         )
         if register:
             made.register(["mailto:anna@alpha.example"], binding=self.invite(names or (SHOP,)))
         return made
 
     def pause(self, _seconds: float) -> None:
-        """Let the validating threads run; what is tried again becomes due."""
-        time.sleep(0.002)
-        if not self.door._challenges._trying:
-            self.clock.forward(seconds=1)
+        """Let the validating threads end; what is tried again becomes due."""
+        self.settle()
+        self.clock.forward(seconds=1)
 
     def settle(self) -> None:
         """Until nothing is being tried."""

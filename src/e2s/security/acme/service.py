@@ -26,6 +26,7 @@ from e2s.security.acme.nonces import Nonces
 from e2s.security.acme.reach import Reach
 from e2s.security.acme.validation import Validate, validator
 from e2s.security.enrolment.asking import Desk
+from e2s.security.enrolment.policy import Acme
 from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.repository.rates import RateLimit, Rates
 
@@ -71,7 +72,7 @@ class AcmeDoor:
         validate: Validate | None = None,
     ) -> None:
         """``validate`` takes the place of connections to hosts, which go where the policy lets them."""
-        bounds, policy = bounds or Bounds(), setting.policy.acme
+        bounds = bounds or Bounds()
         self.database = Database.open(setting.folder / _FILE, store.TABLES)
         self.outbox = store.OUTBOX
         self._book = Book(
@@ -81,16 +82,10 @@ class AcmeDoor:
             random=setting.random,
             component=setting.component,
             origin=setting.origin,
-            policy=policy,
+            policy=setting.policy.acme,
             lifetimes=bounds.lifetimes,
         )
-        reach = Reach(
-            networks=policy.networks,
-            hosts=policy.hosts,
-            http_port=policy.http_port,
-            tls_port=policy.tls_port,
-        )
-        self._challenges = Challenges(self._book, validate or validator(reach))
+        self._challenges = Challenges(self._book, validate or validator(_reach(setting.policy.acme)))
         self._nonces = Nonces(setting.random, most=bounds.nonces)
         self._limit = RateLimit(bounds.rates)
         self._refusals = RefusalCounter(setting.component)
@@ -260,6 +255,13 @@ class AcmeDoor:
         if due:
             with suppress(E2SError):
                 self._book.together.write(lambda connection: self.outbox.sink(connection).append_all(due))
+
+
+def _reach(policy: Acme) -> Reach:
+    """Where validation may connect to."""
+    return Reach(
+        networks=policy.networks, hosts=policy.hosts, http_port=policy.http_port, tls_port=policy.tls_port
+    )
 
 
 def _json(document: Document, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
