@@ -233,6 +233,7 @@ def test_keys_from_files(kept):
 
 def test_a_case_from_its_opening_to_the_key(kept, place):
     case = kept.open()
+    assert case in [one["case"] for one in kept("list --notices --json")]
     assert kept(f"approve {case} --dry-run --json", by="kim")["keys of"] == URN + "anna"
     assert kept("list --state open --json")[0]["case"] == case
     assert kept(f"approve {case} --yes --json", by="kim")["approvals"] == 1

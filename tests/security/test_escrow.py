@@ -248,6 +248,18 @@ def test_a_foreign_or_revoked_certificate_is_refused(world):
     assert rule(lambda: deposits.deposit(world.vault, ANNA, certificate, key)) == "revoked"
 
 
+def test_an_old_key_is_kept_too(world):
+    """Its certificate is over, and nobody makes lists of those days any more."""
+    end = world.clock.at + timedelta(days=30)
+    certificate, _, key = world.pki.issue("person-agreement", ANNA, not_after=end)
+    world.clock.forward(days=100)
+    case = world.open(deposits.deposit(world.vault, ANNA, certificate, key))
+    world.approve(case)
+    world.clock.forward(hours=80)
+    world.release(case)
+    assert spki_of(world.recover(case)[0].public_key()) == certificate.spki
+
+
 @pytest.mark.parametrize("what", ["key", "share", "row", "missing"])
 def test_a_deposit_that_was_altered_on_its_way_is_refused(world, what):
     made = sealing.sealed(ANNA, world.anna.certificate, world.anna.key, world.policy, secrets.token_bytes)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from e2s.base import wire
 from e2s.base.errors import Misuse
 from e2s.base.wire import Document
 from e2s.cli import files
@@ -17,12 +18,15 @@ from e2s.cli.report import document, say, table
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey
 from e2s.security.escrow import store
-from e2s.security.escrow.cases import case_file
+from e2s.security.escrow.cases import NOTICE, case_file
 from e2s.security.escrow.deposits import deposit as keep
 from e2s.security.escrow.rehearsing import finish, start
 from e2s.security.escrow.resharing import depends, due, move_all
 from e2s.security.escrow.rules import recipient_of
 from e2s.security.escrow.sealing import check_keepable
+from e2s.security.escrow.tables import OUTBOX
+
+_MOST = 10_000
 
 
 def deposit(
@@ -78,16 +82,24 @@ def list_(
     officers: Annotated[
         bool, typer.Option("--officers", help="List how many keys depend on each officer.")
     ] = False,
+    notices: Annotated[
+        bool, typer.Option("--notices", help="List what owners are to be told, and were not yet.")
+    ] = False,
     vault_phrase_file: VaultPhrase = None,
     as_json: Json = False,
 ) -> None:
-    """List the keys that are kept, the cases, or which keys depend on whom."""
+    """List the keys that are kept, the cases, which keys depend on whom, or what owners are to be told."""
     with opened(home, vault_phrase_file) as vault:
         if officers:
             header: tuple[str, ...] = ("officer", "policy", "keys", "may be away")
             rows: list[tuple[str, ...]] = [
                 (one.officer, str(one.version), str(one.deposits), str(one.spare)) for one in depends(vault)
             ]
+        elif notices:
+            header = ("to", "case", "number", "basis", "at")
+            with vault.database.reading() as connection:
+                waiting = [wire.decode(body) for _, body in OUTBOX.waiting(connection, NOTICE, _MOST)]
+            rows = [tuple(str(one[name]) for name in header) for one in waiting]
         elif cases or state:
             header = ("no", "case", "state", "keys of", "recipient", "opened")
             with vault.database.reading() as connection:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from e2s.base import wire
 from e2s.base.errors import Refusal
@@ -72,8 +73,7 @@ def take(vault: Vault, made: Sealed, *, issuers: Sequence[Certificate] = ()) -> 
         check_keepable(certificate)
         _check_boxes(made)
         if not said["drill"]:
-            others = (*issuers, *vault.signer.chain)
-            vault.judge().check(certificate, others, purpose=None, name=said["holder"], at=at)
+            _check_certificate(vault, certificate, (*issuers, *vault.signer.chain), said["holder"], at)
         octets = sign_at(said, vault.signer)
         return _keep(vault, octets, made, certificate)
     except Refusal as refusal:
@@ -106,6 +106,21 @@ def _keep(vault: Vault, octets: bytes, made: Sealed, certificate: Certificate) -
         facts = {"deposit": values["id"], "holder": said["holder"], "certificate": certificate.id}
         vault.event(connection, "deposited", vault.now(), {**facts, "policy": policy.version})
     return str(values["id"])
+
+
+def _check_certificate(
+    vault: Vault, certificate: Certificate, others: Sequence[Certificate], holder: str, at: datetime
+) -> None:
+    """Raise the verifier's rule for one that no trusted CA gave the holder, or that is known to be revoked.
+
+    What was sealed to an old key is as dear as what is sealed to a new one: an expired certificate is judged
+    at its end, and lists that are missing or old refuse nothing.
+    """
+    when = min(at, certificate.not_after - timedelta(seconds=1))
+    lists = vault.trust.source.crls(certificate, *others)
+    vault.trust.verifier.judge(
+        certificate, others, lists, at=when, purpose=None, name=holder, require_revocation=False
+    ).or_refuse()
 
 
 def _check_boxes(made: Sealed) -> None:
