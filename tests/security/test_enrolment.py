@@ -422,6 +422,10 @@ def test_others_certificates_renew_nothing(world, tmp_path):
     assert rule(world.desk.ask, asked(held(world, foreign))) == "other-ca"
     ca = Holder(certificate=world.pki.operating)
     assert rule(world.desk.ask, asked(ca)) == "other-ca"
+    before = world.kinds().count("refused")
+    for number in range(100):
+        assert rule(world.desk.ask, asked(held(world, foreign), transaction=b"%d" % number)) == "other-ca"
+    assert world.kinds().count("refused") <= 60 + before  # strangers do not fill the disk
 
 
 def test_a_renewal_has_a_new_key_where_the_policy_says_so(world):

@@ -23,7 +23,7 @@ from e2s.security.certificates.attestation import protection_of
 from e2s.security.certificates.possession import Proven
 from e2s.security.enrolment import deciding, inviting, ordering, store
 from e2s.security.enrolment.asking import Asked, Invited, Issued, Offer, Pending, Shown
-from e2s.security.enrolment.granting import Grant, claim_of, grant, take, who_of
+from e2s.security.enrolment.granting import STRANGERS, Grant, claim_of, grant, take, who_of
 from e2s.security.enrolment.naming import check_names, check_request
 from e2s.security.enrolment.office import Office
 from e2s.security.enrolment.policy import SOFTWARE
@@ -172,7 +172,8 @@ class EnrolmentDesk:
 
             return office.writes.write(intend)
         except Refusal as refusal:
-            office.refused(refusal, at, door=asked.door, who=who_of(asked.shown))
+            told = office.refused_stranger if refusal.rule in STRANGERS else office.refused
+            told(refusal, at, door=asked.door, who=who_of(asked.shown))
             raise
 
     def _granted(self, asked: Asked, ident: bytes, proven: Proven, at: datetime) -> Grant:

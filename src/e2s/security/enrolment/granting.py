@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,6 +22,8 @@ from e2s.security.enrolment.naming import check_names, level_in, names_in, subje
 from e2s.security.enrolment.office import Office
 
 _SECOND = timedelta(seconds=1)
+#: Refusals of who showed nothing that is known here.
+STRANGERS: Final = frozenset({"other-ca", "account-not-bound", "no-such-invitation"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,10 +131,9 @@ def count_wrong(office: Office, tries: Tries, reference: str, client: str) -> No
     now = office.now()
     check_reference(reference)
     tries.check(reference, client, now)
-    untold = tries.wrong(reference, client, now)
+    tries.wrong(reference, client, now)
     refusal = Refusal(*_WRONG)
-    if untold is not None:
-        office.refused(refusal, now, reference=reference, client=client[:64], untold=untold or None)
+    office.refused_stranger(refusal, now, reference=reference, client=client[:64])
     raise refusal
 
 

@@ -22,6 +22,7 @@ from e2s.security.enrolment.certifying import Ca
 from e2s.security.enrolment.policy import Policy, Rule, shipped
 from e2s.security.enrolment.storage import Storage
 from e2s.security.enrolment.store import OUTBOX
+from e2s.security.enrolment.tries import Told
 from e2s.security.pki.rights import require
 from e2s.security.verification.trust import Trust
 
@@ -95,6 +96,16 @@ class Office:
         """The event of a refusal."""
         told = {**facts, "rule": refusal.rule}
         self.writes.write(lambda connection: self.event(connection, "refused", at, told, outcome="refused"))
+
+    def refused_stranger(self, refusal: E2SError, at: datetime, **facts: Fact) -> None:
+        """The same of who showed nothing that is known here; of many in a minute only how many there were."""
+        untold = self._strangers.one_more(at)
+        if untold is not None:
+            self.refused(refusal, at, **facts, untold=untold or None)
+
+    @cached_property
+    def _strangers(self) -> Told:
+        return Told()
 
     @cached_property
     def writes(self) -> Together:

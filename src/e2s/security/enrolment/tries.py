@@ -1,7 +1,6 @@
 """Wrong secrets are counted, of each reference from each address; after a few no more are heard for a while.
 
-What is remembered is bounded: who is silent longest is forgotten first.  So is what becomes an event, or who
-guesses would fill the disk.  Time is an argument.
+What is remembered is bounded: who is silent longest is forgotten first.  Time is an argument.
 """
 
 from __future__ import annotations
@@ -15,9 +14,31 @@ from e2s.base.errors import Refusal
 from e2s.security.repository.rates import client_of
 
 _REMEMBERED: Final = 8192
-#: Events of wrong secrets within a minute; of more there is only a number.
+#: Events of strangers' refusals within a minute; of more there is only a number.
 _TOLD: Final = 60
 _MINUTE: Final = timedelta(minutes=1)
+
+
+class Told:
+    """How many refusals of strangers become events, or who guesses would fill the disk."""
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self._lock = threading.Lock()
+        self._told, self._untold = 0, 0
+        self._minute: datetime | None = None
+
+    def one_more(self, at: datetime) -> int | None:
+        """How many were not told since the last one that is, None for another of those."""
+        with self._lock:
+            if self._minute is None or not self._minute <= at < self._minute + _MINUTE:
+                self._minute, self._told = at, 0
+            if self._told >= _TOLD:
+                self._untold += 1
+                return None
+            untold, self._untold = self._untold, 0
+            self._told += 1
+            return untold
 
 
 class Tries:
@@ -28,8 +49,6 @@ class Tries:
         self._most, self._within = most, within
         self._counts: OrderedDict[tuple[str, str], tuple[int, datetime]] = OrderedDict()
         self._lock = threading.Lock()
-        self._told, self._untold = 0, 0
-        self._minute: datetime | None = None
 
     def check(self, reference: str, client: str, at: datetime) -> None:
         """Raise :class:`Refusal` ``too-many-tries`` where no more are heard."""
@@ -39,8 +58,8 @@ class Tries:
                 wait = int((since + self._within - at).total_seconds()) + 1
                 raise Refusal("too-many-tries", "too many wrong secrets: ask again later", wait=wait)
 
-    def wrong(self, reference: str, client: str, at: datetime) -> int | None:
-        """Count one more; how many became no event since the last one that did, None for another of those."""
+    def wrong(self, reference: str, client: str, at: datetime) -> None:
+        """Count one more."""
         key = (reference, client_of(client))
         with self._lock:
             number, since = self._counts.pop(key, (0, at))
@@ -49,17 +68,6 @@ class Tries:
             while len(self._counts) >= _REMEMBERED:
                 self._counts.popitem(last=False)
             self._counts[key] = (number + 1, since)
-            return self._event(at)
-
-    def _event(self, at: datetime) -> int | None:
-        if self._minute is None or not self._minute <= at < self._minute + _MINUTE:
-            self._minute, self._told = at, 0
-        if self._told >= _TOLD:
-            self._untold += 1
-            return None
-        untold, self._untold = self._untold, 0
-        self._told += 1
-        return untold
 
     def __len__(self) -> int:
         """How many are remembered."""

@@ -7,7 +7,7 @@ import json
 from e2s.base.errors import Misuse, Refusal
 from e2s.security.enrolment import store
 from e2s.security.enrolment.asking import Controls, Holder, Invited, Shown
-from e2s.security.enrolment.granting import who_of
+from e2s.security.enrolment.granting import STRANGERS, who_of
 from e2s.security.enrolment.office import Office
 from e2s.security.status.lists import reason_flag
 from e2s.security.verification.crls import HELD
@@ -26,7 +26,8 @@ def withdraw(office: Office, serial: int, reason: str, shown: Shown, door: str) 
         _check_reason(reason)
         _check_own(office, serial, shown)
     except Refusal as refusal:
-        office.refused(refusal, at, door=door, who=by, serial=f"{serial:x}")
+        told = office.refused_stranger if refusal.rule in STRANGERS else office.refused
+        told(refusal, at, door=door, who=by, serial=f"{serial:x}")
         raise
     office.ca.withdraw(serial, reason, by)
     with office.database.transaction() as connection:
