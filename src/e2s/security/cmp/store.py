@@ -18,8 +18,8 @@ OUTBOX = Outbox(outbox_table(TABLES))
 _Text, _Octets, _Integer = sa.Text, sa.LargeBinary, sa.Integer
 
 #: ``who`` is the invitation's reference, or the certificate that the requests are signed under; ``asked`` the
-#: digest of the first message, ``digest`` that of the last one and ``answer`` what it was answered;
-#: ``nonce`` stands in that answer.  ``until`` is when the state ends, in seconds since 1970.
+#: digest of the first message and ``given`` what it was answered, ``digest`` and ``answer`` those of the last
+#: one; ``nonce`` stands in that answer.  ``until`` is when the state ends, in seconds since 1970.
 TRANSACTION = sa.Table(
     "transactions",
     TABLES,
@@ -30,6 +30,7 @@ TRANSACTION = sa.Table(
     sa.Column("who", _Octets, nullable=False),
     sa.Column("asked", _Octets, nullable=False),
     sa.Column("digest", _Octets, nullable=False),
+    sa.Column("given", _Octets, nullable=False, default=b""),
     sa.Column("answer", _Octets, nullable=False, default=b""),
     sa.Column("nonce", _Octets, nullable=False, default=b""),
     sa.Column("wished", _Octets, nullable=False, default=b""),

@@ -82,10 +82,10 @@ class Transactions:
         """Ask the desk, once for each transaction; what becomes of it."""
         row = self.known(came)
         if row is not None:
-            if row.answer and row.asked == row.digest == came.digest:
-                return bytes(row.answer)
             if row.asked != came.digest:
                 follow("done", "ask")
+            if row.given:
+                return bytes(row.given)
             follow(row.state, "ask")
         shown, who = came.who
         values: dict[str, object] = {
@@ -157,10 +157,14 @@ class Transactions:
             row = store.transaction(connection, values["id"])
             if row is None and isinstance(found, Refusal):
                 return answer.octets  # nothing came of it: a better request may follow
-            if row is not None and row.answer and row.digest == came.digest:
-                return bytes(row.answer)
+            first = values["asked"] == came.digest
+            known = b"" if row is None else row.given if first else row.digest == came.digest and row.answer
+            if known:
+                return bytes(known)
             if row is None:
                 store.add(connection, values)
+            if first:
+                store.change(connection, values["id"], given=answer.octets)
             state = values["state"] if row is None else row.state
             store.change(
                 connection,
