@@ -180,7 +180,7 @@ def test_what_is_no_message_is_refused(world, body, kind, expected):
         (
             "/acme/new-order",
             b'{"identifiers":[{"type":"dns","value":"a.example"}],"replaces":"x"}',
-            "names-differ",
+            "host-not-permitted",
         ),
         ("/acme/key-change", b"{}", "bad-jws"),
         ("/acme/key-change", b"", "bad-payload"),
@@ -305,8 +305,8 @@ def test_a_second_request_gets_no_second_certificate(world, client):
 
 def test_hosts_beyond_the_invitation_are_refused_before_anything_is_proven(world, client):
     asked = len(world.hosts.asked)
-    assert rule(client.order, ["evil.example"]) == "names-differ"
-    assert rule(client.order, [SHOP, "evil.example"]) == "names-differ"
+    assert rule(client.order, ["evil.example"]) == "host-not-permitted"
+    assert rule(client.order, [SHOP, "evil.example"]) == "host-not-permitted"
     assert len(world.hosts.asked) == asked
 
 

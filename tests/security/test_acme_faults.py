@@ -1,4 +1,4 @@
-"""``kill -9`` anywhere while servers get certificates by ACME: none is lost, none is doubled."""
+"""``kill -9`` anywhere while servers get certificates by ACME, and a full disk: none is lost, none is doubled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+
+from tests.fire import disks
 
 KILLS = 300 if os.environ.get("E2S_SOAK") else 8
 #: The same in each run of the tests; a soak draws its own.
@@ -23,3 +25,15 @@ def test_killed_at_any_point(tmp_path):
     print(told)
     assert told["faults"] == [], f"seed {SEED}"
     assert told["kills"] >= KILLS
+
+
+@pytest.mark.processes
+def test_full_disk(tmp_path):
+    command = disks.inside([sys.executable, "-m", "tests.worlds.acme_on_full_disk", str(tmp_path)])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = json.loads(done.stdout)
+    assert set(told["refused"]) <= {"", "disk-full", "still-waiting"}
+    assert told["refused"]["disk-full"] > 0
+    assert told["later"] == {"": sum(told["later"].values())}
+    assert told["valid"] == told["issued"] == sum(told["later"].values())

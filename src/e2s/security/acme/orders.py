@@ -35,7 +35,7 @@ def place(book: Book, account: Account, payload: Document) -> sa.Row[Any]:
     """A new order (7.4).
 
     Raises :class:`Refusal` as the identifiers, the end or what is replaced are wrong, ``too-many-pending``,
-    and, for hosts not proven yet, what the desk would refuse them with.
+    and, for hosts not proven yet, ``host-not-permitted`` and whatever else the desk would refuse.
     """
     identifiers = read_identifiers(payload.get("identifiers"))
     if "notBefore" in payload:
@@ -46,7 +46,7 @@ def place(book: Book, account: Account, payload: Document) -> sa.Row[Any]:
     with book.database.glance() as connection:
         standing = [_standing(connection, account, one, now) for one in identifiers]
     if None in standing:
-        book.desk.offer(controls(account, tuple(one.value for one in identifiers)))
+        _check_invited(book, account, identifiers)
 
     def add(connection: sa.Connection) -> sa.Row[Any]:
         if named:
@@ -72,6 +72,17 @@ def place(book: Book, account: Account, payload: Document) -> sa.Row[Any]:
         return _own(connection, account, n)
 
     return book.together.write(add)
+
+
+def _check_invited(book: Book, account: Account, identifiers: tuple[Identifier, ...]) -> None:
+    """Refuse hosts that would not be certified, before anything is proven."""
+    try:
+        book.desk.offer(controls(account, tuple(one.value for one in identifiers)))
+    except Refusal as refusal:
+        if refusal.rule == "names-differ":
+            said = "the account is not invited for all of these hosts"
+            raise Refusal("host-not-permitted", said, **refusal.facts) from refusal
+        raise
 
 
 def _standing(connection: sa.Connection, account: Account, one: Identifier, now: datetime) -> int | None:

@@ -27,7 +27,7 @@ def _table() -> Mapping[str, tuple[str, int]]:
         ("alreadyRevoked", 400): "already-revoked",
         ("badCSR", 400): (
             "bad-csr bad-request names-differ no-possession suite-unknown key-not-permitted key-reused "
-            "key-weak not-linted foreign-key account-key"
+            "other-request same-key foreign-key account-key"
         ),
         ("badNonce", 400): "bad-nonce",
         ("badPublicKey", 400): "bad-jwk private-jwk key-not-supported",
@@ -46,17 +46,18 @@ def _table() -> Mapping[str, tuple[str, int]]:
         ("malformed", 413): "too-large",
         ("malformed", 415): "wrong-content-type",
         ("orderNotReady", 403): "order-not-ready",
-        ("rateLimited", 429): "too-many-requests too-many-pending",
+        ("rateLimited", 429): "too-many-requests too-many-pending too-many-tries",
         ("rejectedIdentifier", 403): (
-            "name-not-permitted foreign-name bad-identifier wildcard network-not-permitted port-not-permitted"
+            "host-not-permitted foreign-name bad-identifier wildcard network-not-permitted port-not-permitted"
         ),
         ("serverInternal", 500): "internal-error",
         ("tls", 400): "bad-handshake no-alpn wrong-certificate",
         ("unauthorized", 401): "account-deactivated",
         ("unauthorized", 403): (
-            "bad-signature wrong-url not-yours bad-mac weak-secret no-such-invitation invitation-bound "
-            "invitation-used invitation-over invitation-withdrawn wrong-secret not-at-this-door "
-            "not-by-this-means not-enrolled old-key foreign-certificate no-such-certificate too-early expired"
+            "bad-signature wrong-url not-yours bad-mac weak-secret no-such-invitation wrong-code bad-code "
+            "invitation-used invitation-over invitation-withdrawn account-not-bound not-at-this-door "
+            "not-by-this-means not-enrolled wrong-profile confidence protection not-authorised own-case "
+            "old-key foreign-certificate no-such-certificate declined too-early expired"
         ),
         ("unsupportedContact", 400): "contact-not-supported",
         ("unsupportedIdentifier", 400): "identifier-not-supported",

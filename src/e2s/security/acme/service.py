@@ -41,7 +41,7 @@ _RESOURCE: Final = re.compile(r"/([a-z-]+)(?:/([A-Za-z0-9._-]{1,200}))?(/finaliz
 #: Kinds of things that are called by a number.
 _NUMBERED: Final = frozenset({"account", "order", "certificate", "authorization", "challenge"})
 
-_QUICK: Final = tuple(f"{PATH}/{one}" for one in ("certificate/", "new-nonce", "directory", "renewal-info/"))
+_QUICK: Final = tuple(f"{PATH}/{one}" for one in ("certificate/", "new-nonce", "directory"))
 
 _Answer: TypeAlias = Callable[[Heard, str], Response]
 
