@@ -157,6 +157,23 @@ def test_key_management_makes_the_key_that_goes_into_escrow(delivery):
     assert open_sealed(letter, pse.opener("agreement"))[1] == b"for anna"
 
 
+def test_a_whole_pse_is_made_by_key_management_where_its_kind_says_so(delivery):
+    text = written((shipped()["person"],)).replace("software", 'software"\ncentral = true#', 1)
+    text = text.replace('"person"', '"whole"', 1).replace('made = "holder"', 'made = "key-management"')
+    whole = read_kinds(text.encode())["whole"]
+    assert whole.central
+    delivery.wire.handler.office = replace(delivery.office, kinds={**shipped(), "whole": whole})
+    invitation = delivery.invited()
+    with delivery.office.database.transaction() as connection:
+        connection.execute(store.MEANT.update().values(kind="whole"))
+    assert delivery.join(invitation) is None
+    pse = delivery.pse()
+    assert pse.labels() == ("signature", "agreement")
+    assert pse.certificate("signature").name == ANNA
+    assert delivery.kinds()[-1] == "pse.delivered"
+    assert delivery.escrow.held == []
+
+
 def test_a_key_is_deposited_before_it_is_released(delivery):
     class Full:
         def deposit(self, *_what):
@@ -462,7 +479,7 @@ def test_kinds_are_written_as_they_are_read():
             "nobody but its holder",
         ),
         ('label = "a"\nprofile = "person-agreement"\nsuite = "ecdh-p256-aes256gcm"', "its first key signs"),
-        ('label = "a"\nprofile = "p"\nsuite = "p256-sha256"\nescrow = true', "deposits what it made"),
+        ('label = "a"\nprofile = "p"\nsuite = "p256-sha256"\nescrow = true', "goes into no escrow"),
         ('label = "a"\nprofile = "p"\nsuite = "rot13"', "suite is not known"),
         ('label = "a"\nprofile = "p"\nsuite = "x25519-aes256gcm"', "cannot show that it is held"),
     ],

@@ -63,9 +63,12 @@ def define(
     keeping: Annotated[
         str, typer.Option("--keeping", metavar="HOW", help="software, token or card.")
     ] = "software",
+    central: Annotated[
+        bool, typer.Option("--central", help="Keys that sign may be made by key management too.")
+    ] = False,
 ) -> None:
     """Define a kind of PSE, or define it anew, in the kinds.toml of a folder."""
-    made = Kind(name=name, keeping=keeping, keys=tuple(map(_key, key)))
+    made = Kind(name=name, keeping=keeping, keys=tuple(map(_key, key)), central=central)
     path = folder / FILE
     own = dict(read_kinds(path.read_bytes())) if path.exists() else {}
     text = written(tuple({**own, name: made}.values()))

@@ -58,6 +58,7 @@ _OFFER = Form(
         "nonce": octets(NONCE_BYTES),
         "kind": text(64),
         "keeping": one_of(*KEEPINGS),
+        "central": boolean,
         "keys": list_of(_KEY, MAX_KEYS, 1),
         "names": _NAMES,
         "root": octets_max(_MAX_CERTIFICATE, min_size=1),
@@ -132,6 +133,7 @@ class Offer:
             "nonce": wire.b64u(self.nonce),
             "kind": self.kind.name,
             "keeping": self.kind.keeping,
+            "central": self.kind.central,
             "keys": keys,
             "names": list(self.names),
             "root": wire.b64u(self.root.der),
@@ -235,7 +237,7 @@ def read_offer(octets_: bytes, secret: bytes, look: Look) -> Offer:
         raise Refusal("other-answer", "the answer is to another question")
     try:
         keys = tuple(Key(**one) for one in said["keys"])
-        kind = Kind(name=said["kind"], keeping=said["keeping"], keys=keys)
+        kind = Kind(name=said["kind"], keeping=said["keeping"], keys=keys, central=said["central"])
     except Misuse as error:
         raise Refusal("bad-document", error.message) from error
     return Offer(

@@ -60,8 +60,8 @@ class Key:
             raise _bad(self.label, "its suite is not known")
         if self.made not in {HOLDER, KEY_MANAGEMENT}:
             raise _bad(self.label, f"a key is made by {HOLDER} or {KEY_MANAGEMENT}")
-        if self.signs and self.made != HOLDER:
-            raise _bad(self.label, "nobody but its holder makes a key that signs")
+        if self.escrow and self.signs:
+            raise _bad(self.label, "a key that signs goes into no escrow")
         if self.escrow and self.made != KEY_MANAGEMENT:
             raise _bad(self.label, "key management deposits what it made, and nothing else")
         if not self.signs and self.made == HOLDER and self.suite not in _SHOW_THEMSELVES:
@@ -77,11 +77,16 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of PSE; the first key's profile is that of the invitation to it."""
+    """One kind of PSE; the first key's profile is that of the invitation to it.
+
+    ``central``: keys that sign may be made by key management too, which then could have used them before it
+    forgot them; else only their holder makes them.
+    """
 
     name: str
     keeping: str
     keys: tuple[Key, ...]
+    central: bool = False
 
     def __post_init__(self) -> None:
         """Raises :class:`Misuse` ``bad-kind`` for one that contradicts itself."""
@@ -89,6 +94,8 @@ class Kind:
             raise _bad(self.name, f"it is kept in {' or '.join(KEEPINGS)}")
         if not 0 < len(self.keys) <= MAX_KEYS:
             raise _bad(self.name, f"it has 1 to {MAX_KEYS} keys")
+        if not self.central and any(key.signs and key.made != HOLDER for key in self.keys):
+            raise _bad(self.name, "nobody but its holder makes a key that signs, unless the kind is central")
         if not self.keys[0].signs:
             raise _bad(self.name, "its first key signs: the receipt, to begin with")
         for member in ("label", "profile"):
@@ -170,6 +177,7 @@ def written(kinds: Sequence[Kind]) -> str:
     lines: list[str] = []
     for kind in kinds:
         lines += ["[[kind]]", f"name = {_quoted(kind.name)}", f"keeping = {_quoted(kind.keeping)}"]
+        lines += ["central = true"] if kind.central else []
         for key in kind.keys:
             lines.append("  [[kind.key]]")
             lines += [
@@ -186,12 +194,14 @@ def _quoted(text: str) -> str:
 
 
 def _kind(row: Any) -> Kind:
-    if not isinstance(row, dict) or row.keys() != {"name", "keeping", "key"}:
-        raise _bad("kind", "has the members name, keeping and key, and no other")
+    if not isinstance(row, dict) or row.keys() - {"central"} != {"name", "keeping", "key"}:
+        raise _bad("kind", "has the members name, keeping and key, perhaps central, and no other")
     name, keys = _named("kind", row["name"]), row["key"]
-    if not isinstance(keys, list):
-        raise _bad(name, "its keys are [[kind.key]] tables")
-    return Kind(name=name, keeping=str(row["keeping"]), keys=tuple(_key(name, key) for key in keys))
+    central = row.get("central", False)
+    if not isinstance(keys, list) or type(central) is not bool:
+        raise _bad(name, "its keys are [[kind.key]] tables, and central is true or false")
+    made = tuple(_key(name, key) for key in keys)
+    return Kind(name=name, keeping=str(row["keeping"]), keys=made, central=central)
 
 
 def _key(kind: str, row: Any) -> Key:
