@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from e2s.base.errors import Refusal
+from e2s.security.keys.generation import generate
 from e2s.security.smartcard import apdu, codes, memory, piv, tlv
 from e2s.security.smartcard.directory import Directory, read_directory
+from e2s.security.smartcard.verifiable import read_verifiable, write_verifiable
 from tests.fuzz.ground import the_same
 from tests.fuzz.target import Target
 from tests.worlds.card import PIN, PUK, Host
@@ -78,6 +81,13 @@ def _directories() -> Iterator[bytes]:
     yield Directory(slots={"session": 0x9A, "agreement": 0x9D}, chain=chain).encoded()
 
 
+def _verifiable() -> Iterator[bytes]:
+    with the_same("card-verifiable"):
+        signer = generate("p256-sha256", secrets.token_bytes)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    yield write_verifiable(signer.public_key(), issuer=bytes(8), subject=bytes(16), signer=signer)
+
+
 def _objects(octets: bytes) -> None:
     parts = list(tlv.objects(octets))
     if b"".join(tlv.write(tag, value) for tag, value in parts) != octets:
@@ -88,6 +98,7 @@ def _objects(octets: bytes) -> None:
 TARGETS = (
     Target(name="card.commands", read=_commands, seeds=_seeds, most=4096, seconds=3.0),
     Target(name="card.memory", read=_remembered, seeds=_memories),
+    Target(name="card.verifiable", read=read_verifiable, seeds=_verifiable),
     Target(name="card.directory", read=read_directory, seeds=_directories),
     Target(name="card.objects", read=_objects, seeds=lambda: [tlv.write(0x7F49, tlv.write(0x86, bytes(65)))]),
 )

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -288,6 +288,7 @@ class Codes(RuleBasedStateMachine):
             assert (kept.pin.left, kept.puk.left) == (self.left[piv.PIN], self.left[piv.PUK])
 
 
+Codes.TestCase.settings = settings(max_examples=25, stateful_step_count=15)
 test_codes = Codes.TestCase
 
 
@@ -445,11 +446,12 @@ def test_random_octets(host):
     [
         ({"ins": 0xEE}, apdu.NO_INSTRUCTION),
         ({"ins": 0x20, "cla": 0x80}, apdu.NO_CLASS),
-        ({"ins": 0x20, "cla": 0x0C}, apdu.NO_SECURE_MESSAGING),
+        ({"ins": 0x20, "cla": 0x0C}, apdu.NO_SM_OBJECTS),
+        ({"ins": 0x20, "cla": 0x04}, apdu.NO_SECURE_MESSAGING),
         ({"ins": 0xA4, "p1": 4, "data": b"\xa0\0\0\0\x03"}, apdu.NOT_FOUND),
         ({"ins": 0xC0, "expected": 256}, apdu.CONDITIONS),
     ],
-    ids=["command", "class", "secured", "application", "no more"],
+    ids=["command", "class", "secured", "secured otherwise", "application", "no more"],
 )
 def test_what_the_card_does_not_know(host, command, status):
     assert host.send(**command).status == status

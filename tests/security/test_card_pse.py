@@ -138,6 +138,8 @@ def test_a_card_that_does_not_prove_itself_is_foreign():
     real = Host()
 
     class Lying:
+        selected = False
+
         def transmit(self, octets):
             answer = real.applet.transmit(octets)
             return (

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from e2s.base.errors import E2SError
-from e2s.security.smartcard import apdu, attesting, codes, judging, management, piv, raw, tlv
+from e2s.security.smartcard import apdu, attesting, codes, judging, management, messaging, piv, raw, tlv
 from e2s.security.smartcard.apdu import Answer, Command
 from e2s.security.smartcard.memory import CardKey, Held
 from e2s.security.smartcard.session import MAX_CHAIN, Kept, Session, stop
@@ -31,6 +33,8 @@ _STATUS: Final[Mapping[str, int]] = {
     "bad-data": apdu.BAD_DATA,
     "bad-algorithm": apdu.BAD_DATA,
 }
+#: The suite of secure messaging of a key on each curve.
+_MESSAGING: Final = {piv.P256: piv.CS2, piv.P384: piv.CS7}
 _NEEDS: Final = {1: piv.Need.NEVER, 2: piv.Need.ONCE, 3: piv.Need.ALWAYS}
 
 
@@ -64,6 +68,7 @@ class Applet:
     def reset(self) -> None:
         """Power on, or reset: nobody has given a PIN, and PIV is what is selected."""
         self._session = Session()
+        self._channel: messaging.Channel | None = None
         self._chain: tuple[tuple[int, int, int], bytes] | None = None
         self._pending = b""
 
@@ -73,33 +78,56 @@ class Applet:
             command = apdu.read_command(octets)
             answer = self._answer(command)
         except E2SError as error:
-            told = error.facts.get("status")
-            status = told if isinstance(told, int) else _STATUS.get(error.rule, apdu.UNKNOWN)
-            answer = Answer(status=status)
+            answer = Answer(status=_status(error))
         return answer.encoded()
 
     def _answer(self, command: Command) -> Answer:
-        if command.cla not in {0, apdu.CHAINED}:
-            raise stop(apdu.NO_SECURE_MESSAGING if command.cla & apdu.SECURED else apdu.NO_CLASS)
-        if command.ins == 0xC0:
+        if command.cla & ~apdu.CHAINED & ~apdu.SECURED:
+            raise stop(apdu.NO_CLASS)
+        secured = command.cla & apdu.SECURED
+        if secured not in {0, apdu.SECURED}:
+            raise stop(apdu.NO_SECURE_MESSAGING)
+        if command.ins == 0xC0 and not secured:
             return self._more(command)
         self._pending = b""
-        if command.ins == 0xA4:
+        if command.ins == 0xA4 and not secured:
             self._chain = None
             return self._select(command)
         whole = self._chained(command)
         if whole is None:
             return Answer()
+        if secured:
+            return self._part(self._secured(whole), command.expected)
+        return self._part(self._carried_out(whole), whole.expected)
+
+    def _carried_out(self, whole: Command) -> bytes:
         act = self._commands.get(whole.ins)
         if act is None:
             raise stop(apdu.NO_INSTRUCTION)
         fresh = self._session.fresh
         try:
-            data = act(whole)
+            return act(whole)
         finally:
             if fresh and whole.ins != 0x20:
                 self._session.fresh = False  # the PIN was for the command right behind it
-        return self._part(data, whole.expected)
+
+    def _secured(self, whole: Command) -> bytes:
+        """A command of the channel; what is wrong with it ends the channel, and what was allowed by it."""
+        channel = self._channel
+        if channel is None:
+            raise stop(apdu.NO_SM_OBJECTS)
+        try:
+            plain = channel.opened_command(whole)
+        except E2SError:
+            self.reset()
+            raise
+        try:
+            answer = Answer(data=self._carried_out(plain))
+        except E2SError as error:
+            answer = Answer(status=_status(error))
+        if self._channel is not channel:  # another one was agreed within it
+            raise stop(apdu.CONDITIONS)
+        return channel.sealed_answer(answer)
 
     def _select(self, command: Command) -> Answer:
         name = command.data
@@ -163,6 +191,8 @@ class Applet:
         if command.p2 == piv.MANAGEMENT:
             answer = management.authenticate(self._kept, self._session, command.p1, asked, self._random)
             return tlv.write(0x7C, answer) if answer else b""
+        if command.p2 == piv.MESSAGING:
+            return self._agree(command, asked)
         held = self._usable(command)
         if asked.get(0x82) != b"":
             raise stop(apdu.BAD_DATA)
@@ -173,6 +203,21 @@ class Applet:
         else:
             raise stop(apdu.BAD_DATA)
         return tlv.write(0x7C, tlv.write(0x82, result))
+
+    def _agree(self, command: Command, asked: dict[int, bytes]) -> bytes:
+        """Secure messaging from the next command on (part 2, 4.1)."""
+        held = self._kept.memory.keys.get(piv.MESSAGING)
+        certificate = self._kept.memory.objects.get(piv.MESSAGING_CERTIFICATE)
+        suite = messaging.SUITES.get(command.p1)
+        if held is None or certificate is None or suite is None or held.algorithm != suite.algorithm:
+            raise stop(apdu.NO_REFERENCE)
+        if set(asked) != {0x81, 0x82} or asked[0x82] or isinstance(held.key, rsa.RSAPrivateKey):
+            raise stop(apdu.BAD_DATA)
+        nonce = self._random(suite.nonce_bytes)
+        answer, channel = messaging.agreed(suite, held.key, certificate, asked[0x81], nonce)
+        self.reset()
+        self._channel = channel
+        return tlv.write(0x7C, tlv.write(0x82, answer))
 
     def _usable(self, command: Command) -> Held:
         """The key, where the PIN was given as it asks for; raises otherwise."""
@@ -195,9 +240,13 @@ class Applet:
             raise stop(apdu.BAD_PARAMETERS)
         asked = tlv.members(tlv.inside(command.data, 0xAC))
         algorithm = asked.get(0x80, b"")
-        if len(algorithm) != 1 or algorithm[0] not in {*piv.RSA, *piv.CURVES}:
+        suite = messaging.SUITES.get(algorithm[0]) if len(algorithm) == 1 else None
+        if command.p2 == piv.MESSAGING and suite is not None:
+            key: CardKey = ec.generate_private_key(suite.curve)
+        elif len(algorithm) == 1 and algorithm[0] in {*piv.RSA, *piv.CURVES}:
+            key = raw.generate(algorithm[0])
+        else:
             raise stop(apdu.BAD_DATA)
-        key = raw.generate(algorithm[0])
         self._put_key(command.p2, key, asked, made=True)
         return tlv.write(0x7F49, raw.public(key))
 
@@ -210,7 +259,7 @@ class Applet:
 
     def _put_key(self, reference: int, key: CardKey, asked: Mapping[int, bytes], *, made: bool) -> None:
         slot = piv.SLOTS.get(reference)
-        if slot is None and reference != piv.ATTESTING:
+        if slot is None and reference not in {piv.ATTESTING, piv.MESSAGING}:
             raise stop(apdu.BAD_PARAMETERS)
         need = slot.need if slot else piv.Need.NEVER
         wanted = asked.get(0xAA, b"\0")
@@ -220,7 +269,8 @@ class Applet:
             raise stop(apdu.NOT_SUPPORTED)  # there is nothing to touch
         need = _NEEDS.get(wanted[0], need)
         memory = self._kept.memory
-        held = Held(algorithm=raw.algorithm_of(key), key=key, made=made, need=need)
+        algorithm = _MESSAGING[raw.algorithm_of(key)] if reference == piv.MESSAGING else raw.algorithm_of(key)
+        held = Held(algorithm=algorithm, key=key, made=made, need=need)
         self._kept.change(replace(memory, keys={**memory.keys, reference: held}))
 
     def _set_management(self, command: Command) -> bytes:
@@ -321,3 +371,9 @@ class Applet:
         if command.p2:
             raise stop(apdu.BAD_PARAMETERS)
         return attesting.attest(self._kept.memory, command.p1)
+
+
+def _status(error: E2SError) -> int:
+    """The status word of what a command was refused for."""
+    told = error.facts.get("status")
+    return told if isinstance(told, int) else _STATUS.get(error.rule, apdu.UNKNOWN)

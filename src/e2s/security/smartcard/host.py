@@ -25,7 +25,12 @@ _CURVES: Final = {piv.P256: ec.SECP256R1(), piv.P384: ec.SECP384R1()}
 
 
 class Way(Protocol):
-    """Port: carries one command to a card, and its answer back."""
+    """Port: carries one command to a card, and its answer back.
+
+    ``selected``: PIV is what is spoken to already.
+    """
+
+    selected: bool
 
     def transmit(self, octets: bytes) -> bytes:
         """Raises :class:`Refusal` ``card-removed`` once there is no card."""
@@ -38,8 +43,10 @@ class CardHost:
     """One user of one card."""
 
     def __init__(self, way: Way) -> None:
-        """``way`` leads to a card; PIV is selected on it. Raises :class:`Refusal` ``no-piv`` without."""
+        """``way`` leads to a card; PIV is selected on it, if it was not. Raises ``no-piv`` without."""
         self._way = way
+        if way.selected:
+            return
         answer = self.send(Command(ins=0xA4, p1=4, data=piv.AID, expected=256))
         if not answer.good:
             raise Refusal("no-piv", "this card has no PIV application", status=f"{answer.status:04X}")
@@ -50,20 +57,7 @@ class CardHost:
 
     def send(self, command: Command) -> Answer:
         """One command, in parts where it is long, and the whole of its answer."""
-        data = command.data
-        while len(data) > apdu.MAX_SHORT:
-            part = Command(ins=command.ins, p1=command.p1, p2=command.p2, data=data[:_PART], cla=apdu.CHAINED)
-            answer = self._once(part)
-            if not answer.good:
-                return answer
-            data = data[_PART:]
-        last = replace(command, data=data)
-        answer = self._once(last)
-        whole = answer.data
-        while answer.status & 0xFF00 == apdu.MORE:
-            answer = self._once(Command(ins=0xC0, expected=(answer.status & 0xFF) or 256))
-            whole += answer.data
-        return Answer(status=answer.status, data=whole)
+        return transmitted(self._way, command)
 
     # What anybody may ask
 
@@ -171,6 +165,17 @@ class CardHost:
         _check(answer)
         return _public(algorithm, tlv.members(tlv.inside(answer.data, 0x7F49)))
 
+    def generate_messaging(self, suite: int) -> ec.EllipticCurvePublicKey:
+        """The card's key for secure messaging by a suite; gives its public half."""
+        asked = tlv.write(0xAC, tlv.write(0x80, bytes((suite,))))
+        answer = self.send(Command(ins=0x47, p2=piv.MESSAGING, data=asked, expected=256))
+        _check(answer)
+        curve = piv.P256 if suite == piv.CS2 else piv.P384
+        made = _public(curve, tlv.members(tlv.inside(answer.data, 0x7F49)))
+        if isinstance(made, rsa.RSAPublicKey):
+            raise Refusal("bad-card-key", "the card gave no such key")
+        return made
+
     def bring(self, slot: int, algorithm: int, key: CardKey, need: piv.Need | None = None) -> None:
         """Put a key that was made elsewhere onto the card."""
         if isinstance(key, rsa.RSAPrivateKey):
@@ -209,8 +214,25 @@ class CardHost:
         _check(answer)
         return tlv.members(tlv.inside(answer.data, 0x7C))
 
-    def _once(self, command: Command) -> Answer:
-        return apdu.read_answer(self._way.transmit(command.encoded()))
+
+def transmitted(way: Way, command: Command) -> Answer:
+    """One command over a way, in parts where it is long, and the whole of its answer."""
+
+    def once(part: Command) -> Answer:
+        return apdu.read_answer(way.transmit(part.encoded()))
+
+    data = command.data
+    while len(data) > apdu.MAX_SHORT:
+        answer = once(replace(command, cla=command.cla | apdu.CHAINED, data=data[:_PART], expected=None))
+        if not answer.good:
+            return answer
+        data = data[_PART:]
+    answer = once(replace(command, data=data))
+    whole = answer.data
+    while answer.status & 0xFF00 == apdu.MORE:
+        answer = once(Command(ins=0xC0, expected=(answer.status & 0xFF) or 256))
+        whole += answer.data
+    return Answer(status=answer.status, data=whole)
 
 
 CardPublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey

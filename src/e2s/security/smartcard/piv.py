@@ -21,6 +21,10 @@ FINGERPRINTS, FACE, PRINTED, IRIS = 0x5FC103, 0x5FC108, 0x5FC109, 0x5FC121
 ATTESTATION: Final = 0x5FFF01
 #: What the keys are called here, and the certificates of their issuers; E2S's own.
 DIRECTORY: Final = 0x5FFF10
+#: The card verifiable certificate of its key for secure messaging; E2S's own place for it.
+MESSAGING_CERTIFICATE: Final = 0x5FFF12
+#: Who signed that (part 1, table 3).
+MESSAGING_SIGNER: Final = 0x5FC122
 #: The roots that the card judges certificates by, each in an object of its own.
 ANCHORS: Final = tuple(range(0x5FFF20, 0x5FFF28))
 #: To be read only once the PIN was given.
@@ -66,6 +70,8 @@ MANAGEMENT, MESSAGING, ATTESTING = 0x9B, 0x04, 0xF9
 # Algorithms (SP 800-78-5, table 6-2)
 TDES, AES128, AES192, AES256 = 0x03, 0x08, 0x0A, 0x0C
 RSA2048, RSA3072, P256, P384 = 0x07, 0x05, 0x11, 0x14
+#: Cipher suites of secure messaging: P-256 with AES-128, P-384 with AES-256.
+CS2, CS7 = 0x27, 0x2E
 #: The size of a management key by algorithm.
 SYMMETRIC: Final = MappingProxyType({TDES: 24, AES128: 16, AES192: 24, AES256: 32})
 #: The modulus in octets.
@@ -84,6 +90,8 @@ OBJECTS: Final = frozenset(
         PRINTED,
         IRIS,
         ATTESTATION,
+        MESSAGING_CERTIFICATE,
+        MESSAGING_SIGNER,
         DIRECTORY,
         *ANCHORS,
     }

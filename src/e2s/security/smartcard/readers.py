@@ -26,6 +26,8 @@ class Found(NamedTuple):
 class ReaderWay:
     """To the card in a reader; nobody else uses it until :meth:`close`."""
 
+    selected = False
+
     def __init__(self, reader: str) -> None:
         """Raises :class:`Unreachable` ``no-card``, ``card-busy`` and ``no-readers``."""
         scard = _scard()
