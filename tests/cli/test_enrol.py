@@ -189,3 +189,17 @@ def test_a_request_that_waits_becomes_a_case_of_registration(desk):
     assert desk(f"enrol case {{f}}/ca {row['request']} --json {olga}", "--title", "A", status=2)["rule"] == (
         "no-such-request"
     )
+
+
+@pytest.mark.processes
+def test_a_buying_organisations_manager_invites_her_own_people(desk, tmp_path):
+    albert = "urn:e2s:market:alpha:albert"
+    line = "ca buying {f}/alpha --issuer {f}/ca --issuer-phrase-file {f}/ca.phrase --party alpha"
+    desk(f"{line} --manager {albert} --phrase-file {{f}}/alpha.phrase")
+    invite = (
+        f"enrol invite {{f}}/alpha --profile buyer --officer {albert} --phrase-file {{f}}/alpha.phrase --json"
+    )
+    assert desk(f"{invite} --name {ANNA} --out {tmp_path}/anna.code")["profile"] == "buyer"
+    assert desk(f"{invite} --name {albert}", status=1)["rule"] == "own-case"
+    (row,) = desk("enrol invitations {f}/alpha --json")
+    assert (row["names"], row["officer"]) == ([ANNA], albert)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -181,5 +182,8 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, phases=(Phase.explicit, Phase.generate)
+    max_examples=400 if os.environ.get("E2S_SOAK") else 15,
+    stateful_step_count=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
 )

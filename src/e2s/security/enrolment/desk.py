@@ -31,7 +31,6 @@ from e2s.security.enrolment.requests import follow
 from e2s.security.enrolment.tries import Tries
 from e2s.security.enrolment.turns import Turns
 from e2s.security.enrolment.withdrawing import withdraw
-from e2s.security.pki.rights import RIGHTS
 
 MAX_DOOR: Final = 16
 MAX_TRANSACTION_BYTES: Final = 1024
@@ -189,7 +188,7 @@ class EnrolmentDesk:
             at=at,
         )
         if given.reference:
-            office.authorise(given.officer, RIGHTS.register)
+            office.check_inviter(given.officer)
         if isinstance(asked.request, bytes):
             check_request(asked.request, given.names)
         check_names(asked.names, given.names)

@@ -23,7 +23,6 @@ from e2s.security.enrolment.invitations import (
 )
 from e2s.security.enrolment.office import Office
 from e2s.security.enrolment.tries import Tries
-from e2s.security.pki.rights import RIGHTS
 from e2s.security.registration.policy import LEVELS
 
 MAX_NAMES: Final = 16
@@ -63,7 +62,7 @@ def invite(
         title=title,
     )
     try:
-        office.authorise(officer, RIGHTS.register)
+        office.check_inviter(officer)
         if officer in names:
             raise Refusal("own-case", "nobody invites herself")
     except Refusal as refusal:
@@ -91,7 +90,7 @@ def take_back(office: Office, reference: str, *, officer: str) -> None:
     Raises :class:`Refusal` ``not-authorised`` or ``no-such-invitation``.
     """
     now = office.now()
-    office.authorise(officer, RIGHTS.register)
+    office.check_inviter(officer)
     with office.database.transaction() as connection:
         if store.invitation(connection, reference) is None:
             raise Refusal("no-such-invitation", "there is no such invitation", reference=reference[:16])

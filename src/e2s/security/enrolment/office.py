@@ -14,6 +14,7 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Fact, Refusal
 from e2s.base.events import Event
 from e2s.base.instants import Clock
+from e2s.base.rights import Granted
 from e2s.base.together import Together
 from e2s.crypto.certificates import Certificate
 from e2s.security.certificates.attestation import Maker
@@ -23,7 +24,7 @@ from e2s.security.enrolment.policy import Policy, Rule, shipped
 from e2s.security.enrolment.storage import Storage
 from e2s.security.enrolment.store import OUTBOX
 from e2s.security.enrolment.tries import Told
-from e2s.security.pki.rights import require
+from e2s.security.pki.rights import RIGHTS, decide, require
 from e2s.security.verification.trust import Trust
 
 _PURPOSE: Final = "e2s/1/invitation"
@@ -70,7 +71,22 @@ class Office:
         ``not-authorised`` or ``duties-not-separate``.
         """
         ca = self.ca
-        require(ca.authoriser, officer, right, ca.component, alone=ca.profiles[ca.kind].confined)
+        require(ca.authoriser, officer, right, ca.component, alone=self._alone)
+
+    def check_inviter(self, officer: str) -> None:
+        """Raise :class:`Refusal` unless the officer may invite: registers, or rules a domain of one.
+
+        A buying organisation's manager answers for all of it: who certifies there invites too.
+        """
+        if self._alone and isinstance(
+            decide(self.ca.authoriser, officer, RIGHTS.certify, self.ca.component, alone=True), Granted
+        ):
+            return
+        self.authorise(officer, RIGHTS.register)
+
+    @property
+    def _alone(self) -> bool:
+        return self.ca.profiles[self.ca.kind].confined
 
     def seal(self, reference: str, secret: bytes) -> bytes:
         """An invitation's secret as it is kept, good for this reference alone."""
