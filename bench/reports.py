@@ -1,8 +1,8 @@
 """What reports cost: following the CA's register, and each report as the number of certificates grows.
 
 ``reports.follow`` is reading a change of the register into the book, durable, in readings of the bare
-certificate; ``reports.growth`` is a report's time for each certificate with a hundred thousand in the book, in
-that with a thousand: the slowest of all reports.
+certificate; ``reports.growth`` is a report's time for each certificate with a hundred thousand in the book,
+in that with a thousand: the slowest of all reports.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def rounds() -> Iterator[Figure]:
 
 
 def _filled(world: Administration, number: int) -> list[bytes]:
-    """A register of so many certificates, like one that was issued but for names, keys and serials; the last."""
+    """A register of so many certificates, as one was issued but for names, keys and serials; the last."""
     world.issue("person", "urn:e2s:market:alpha:p0")
     database = world.ca.authority.database
     with database.reading() as connection:

@@ -44,6 +44,10 @@ def init(
         Path | None,
         typer.Option("--enrolment", metavar="DIR", help="Enrolment's folder; the CA's if left out."),
     ] = None,
+    escrow: Annotated[
+        Path | None,
+        typer.Option("--escrow", metavar="DIR", help="An escrow's home, to show its policy."),
+    ] = None,
     eyes: Annotated[
         int, typer.Option("--eyes", metavar="N", min=1, max=2, help="How many officers change a policy.")
     ] = 2,
@@ -51,7 +55,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Set administration up beside a registration authority; said again, it changes the settings."""
-    settings = administration.found(home, ca=ca, enrolment=enrolment, eyes=eyes)
+    settings = administration.found(home, ca=ca, enrolment=enrolment, escrow=escrow, eyes=eyes)
     with desk_in(home) as desk:
         number = desk.book.follow()
     if as_json:

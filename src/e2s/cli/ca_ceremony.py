@@ -27,13 +27,15 @@ from e2s.cli.ca_home import (
 )
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say, table
+from e2s.security.administration.officers import read_officers
 from e2s.security.ceremonies.ceremony import Occasion
 from e2s.security.ceremonies.ceremony_record import Record
 from e2s.security.ceremonies.folder import copy_records
 from e2s.security.ceremonies.own_records import adopt as adopt_certificate
 from e2s.security.ceremonies.own_records import change_officers
-from e2s.security.ceremonies.standalone import look
+from e2s.security.ceremonies.standalone import Look, look
 from e2s.security.pki.ca import RIGHTS
+from e2s.security.pki.rights import Right as RightAt
 
 
 class Right(StrEnum):
@@ -53,7 +55,9 @@ class Right(StrEnum):
 
 
 _RIGHTS = {right: getattr(RIGHTS, right.name) for right in Right}
-Rights = Annotated[list[Right] | None, typer.Option("--right", help="Which right (again for more).")]
+_NONE: frozenset[RightAt] = frozenset()
+_WHICH = "Which right (again): certify, revoke, register, approve, name, policy, officers, audit, escrow's."
+Rights = Annotated[list[Right] | None, typer.Option("--right", metavar="RIGHT", help=_WHICH)]
 
 
 def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -64,6 +68,12 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
     at: Annotated[
         str, typer.Option("--at", metavar="COMPONENT", help="At which CA; itself if left out.")
     ] = "",
+    whole: Annotated[
+        Path | None,
+        typer.Option(
+            "--as", metavar="FILE", help="Let the rights there be these (e2s admin policy officers)."
+        ),
+    ] = None,
     tell: Annotated[
         list[Path] | None,
         typer.Option("--tell", metavar="DIR", help="A CA's folder that gets the new records (again)."),
@@ -81,30 +91,30 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
     A buying organisation's CA names its own.  Any other believes the root's records in its folder: --tell, or
     e2s ca record DIR --update-from ROOT.
     """
-    if not give and not withdraw:
+    if not give and not withdraw and whole is None:
         _list(folder, as_json=as_json)
         return
-    if give and withdraw:
-        raise Misuse("two-acts", "give rights or withdraw them, one at a time")
-    who = give or withdraw
+    if sum(map(bool, (give, withdraw, whole))) > 1:
+        raise Misuse("two-acts", "give rights, withdraw them or set them by a file, one at a time")
     if not right and give:
         raise Misuse("no-right", "say which right is given")
     seen = look(folder)
-    wanted = frozenset((who, _RIGHTS[one], at or seen.component) for one in right or Right)
+    named = frozenset((give or withdraw, _RIGHTS[one], at or seen.component) for one in right or Right)
+    given, gone = (named, _NONE) if give else (_NONE, named)
+    if whole is not None:
+        given, gone = _changes(seen, at or seen.component, files.read(whole))
     if dry_run or not yes:
-        for _, what, where in sorted(wanted):
-            say(f"{'give' if give else 'withdraw'} {what} at {where}: {who}")
+        _say_changes(given, gone)
     if dry_run:
         say("nothing was done")
         return
     confirm("Hold the ceremony?", yes=yes)
     occasion = Occasion(present=tuple(present or ()), note=note)
     if seen.kind == "buying-ca":
-        rights = seen.chain.newest.rights
         newest = change_officers(
             seen,
             phrase_of(phrase_file, f"Pass phrase of {seen.component}"),
-            rights | wanted if give else rights - wanted,
+            seen.chain.newest.rights - gone | given,
             officer=officer_of(seen, officer),
             setting=setting(),
             occasion=occasion,
@@ -115,7 +125,10 @@ def officers(  # noqa: PLR0913, PLR0917 - each is an option of the command
         acting = officer_of(root, officer)
         root.require_namer(acting)
         with root.ceremony("officers", officer=acting, present=occasion.present, note=note):
-            (root.give if give else root.withdraw)(wanted, officer=acting)
+            if gone:
+                root.withdraw(gone, officer=acting)
+            if given:
+                root.give(given, officer=acting)
         newest = root.chain.newest
         for told in tell or ():
             copy_records(folder, told, root.certificate)
@@ -150,6 +163,19 @@ def adopt(
         document(facts(chain[0], folder=str(folder), component=seen.component))
         return
     say(f"{seen.component} goes on with {chain[0].id}")
+
+
+def _say_changes(given: frozenset[RightAt], gone: frozenset[RightAt]) -> None:
+    for what, some in (("give", given), ("withdraw", gone)):
+        for who, which, where in sorted(some):
+            say(f"{what} {which} at {where}: {who}")
+
+
+def _changes(seen: Look, at: str, octets: bytes) -> tuple[frozenset[RightAt], frozenset[RightAt]]:
+    """The rights at a CA that a file gives and that it takes away."""
+    wanted = read_officers(octets, at)
+    now = frozenset(one for one in seen.chain.newest.rights if one[2] == at)
+    return wanted - now, now - wanted
 
 
 def _told(newest: Record, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from e2s.base import wire
 from e2s.base.database import Database
-from e2s.base.errors import Misuse
+from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.certificates import Certificate
+from e2s.crypto.cms.signed import read_signed
 from e2s.security.administration import policies
-from e2s.security.administration.book import Book
+from e2s.security.administration.book import Book, read_only
 from e2s.security.administration.desk import Desk
 from e2s.security.administration.officers import read_officers, written
 from e2s.security.administration.subjects import Subject, by_name
@@ -35,6 +38,8 @@ from e2s.security.enrolment import policy as enrolment_policy
 from e2s.security.enrolment.home import DATABASE as ENROLMENT
 from e2s.security.enrolment.home import open_office as open_enrolment
 from e2s.security.enrolment.office import Office as Enrolment
+from e2s.security.escrow import store as escrow_store
+from e2s.security.escrow.home import BOOK as ESCROW
 from e2s.security.keys.durable import replace_file
 from e2s.security.registration.home import BOOK as REGISTRATION
 from e2s.security.registration.home import POLICY, Home
@@ -46,18 +51,27 @@ BOOK: Final = "book.db"
 #: How many officers change a policy, where the settings do not say.
 EYES: Final = 2
 _MAX_BYTES: Final = 64 * 1024
+_FOLDERS: Final = frozenset({"ca", "enrolment", "escrow"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``ca`` and ``enrolment`` are folders, None where there is none; ``eyes`` by policy."""
+    """``ca``, ``enrolment`` and ``escrow`` are folders, None where there is none; ``eyes`` by policy."""
 
     ca: Path | None = None
     enrolment: Path | None = None
+    escrow: Path | None = None
     eyes: MappingProxyType[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def found(folder: Path, *, ca: Path | None, enrolment: Path | None = None, eyes: int = EYES) -> Settings:
+def found(
+    folder: Path,
+    *,
+    ca: Path | None,
+    enrolment: Path | None = None,
+    escrow: Path | None = None,
+    eyes: int = EYES,
+) -> Settings:
     """Set administration up in the registration authority's ``folder``; repeated, it changes the settings.
 
     ``enrolment`` is the CA's folder where nothing else is said.  Raises :class:`Misuse` ``no-register`` where
@@ -67,7 +81,7 @@ def found(folder: Path, *, ca: Path | None, enrolment: Path | None = None, eyes:
     if ca is not None and not (ca / REGISTER).is_file():
         raise Misuse("no-register", "there is no CA's register here", folder=str(ca))
     lines = [f"eyes = {eyes}\n"]
-    for name, path in (("ca", ca), ("enrolment", enrolment)):
+    for name, path in (("ca", ca), ("enrolment", enrolment), ("escrow", escrow)):
         if path is not None:
             lines.append(f'{name} = "{_plain(path)}"\n')
     replace_file(folder / FOLDER / SETTINGS, "".join(lines).encode(), 0o644)
@@ -89,12 +103,11 @@ def settings_in(folder: Path) -> Settings:
     table = dict.fromkeys(("registration", "profiles", "enrolment", "officers"), eyes)
     if isinstance(eyes, dict):
         table = eyes
-    good = all(isinstance(one, str) for one in data.values()) and set(data) <= {"ca", "enrolment"}
+    good = all(isinstance(one, str) for one in data.values()) and set(data) <= _FOLDERS
     if not good or not all(number in {1, 2} for number in table.values()):
-        raise Misuse("bad-settings", "settings are ca, enrolment, and eyes of 1 or 2", file=str(path))
+        raise Misuse("bad-settings", "settings are ca, enrolment, escrow, and eyes of 1 or 2", file=str(path))
     return Settings(
-        ca=Path(data["ca"]) if "ca" in data else None,
-        enrolment=Path(data["enrolment"]) if "enrolment" in data else None,
+        **{name: Path(path) for name, path in data.items()},
         eyes=MappingProxyType(table),
     )
 
@@ -174,6 +187,7 @@ def _subjects(home: Home, folder: Path, root: Certificate, settings: Settings) -
             read=lambda octets: read_officers(octets, ca),
             eyes=eyes(policies.OFFICERS),
             standing=lambda: written(read_chain(folder, root).newest.rights, ca),
+            elsewhere="by a ceremony",
         ),
     ]
     if settings.enrolment is not None:
@@ -189,7 +203,39 @@ def _subjects(home: Home, folder: Path, root: Certificate, settings: Settings) -
                 eyes=eyes("enrolment"),
             )
         )
+    if settings.escrow is not None:
+        found_ones.append(_of_escrow(settings.escrow))
     return found_ones
+
+
+def _of_escrow(folder: Path) -> Subject:
+    """The policy of the escrow in a folder: shown here, signed there."""
+
+    def standing() -> bytes:
+        book = read_only(folder / ESCROW)
+        try:
+            with book.reading() as connection:
+                agreed = [row.word for row in escrow_store.policies(connection) if row.agreed is not None]
+        finally:
+            book.close()
+        if not agreed:
+            return b""
+        document = wire.decode(read_signed(agreed[-1]).octets)
+        return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+    def closed(_octets: bytes) -> object:
+        raise Refusal("changed-elsewhere", "officers of the escrow sign its policy: e2s escrow policy")
+
+    return Subject(
+        name="escrow",
+        title="Escrow: who recovers what, by how many",
+        file="",
+        folders=(),
+        shipped=b"",
+        read=closed,
+        standing=standing,
+        elsewhere="signed by the escrow's officers",
+    )
 
 
 def _plain(path: Path) -> str:

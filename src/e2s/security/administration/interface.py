@@ -18,7 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.refusals import RefusalCounter
-from e2s.security.administration import answers, routes, routes_acts, routes_policy
+from e2s.security.administration import asked, routes, routes_acts, routes_policy
 from e2s.security.administration.answers import Problem
 from e2s.security.administration.desk import Desk
 from e2s.security.administration.logins import Logins, Session
@@ -73,7 +73,7 @@ def application(desk: Desk, logins: Logins) -> Litestar:
         debug=False,
     )
     for name, schema in made.openapi_schema.components.schemas.items():
-        if issubclass(getattr(answers, name, object), answers.Strict):
+        if issubclass(getattr(asked, name, object), asked.Strict):
             schema.additional_properties = False
     return made
 

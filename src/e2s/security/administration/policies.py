@@ -150,7 +150,7 @@ def standing(desk: Desk, policy: Subject) -> str:
 
 
 def _unproposed(policy: Subject) -> str:
-    return "changed by another way than a proposal" if policy.folders else "by a ceremony"
+    return policy.elsewhere or "changed by another way than a proposal"
 
 
 def _add_version(

@@ -5,7 +5,7 @@ What each of them means is said by its line in :data:`REPORTS`; none of them dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -18,17 +18,14 @@ from e2s.base.errors import Refusal
 from e2s.base.instants import format_instant
 from e2s.crypto.suites.policy import Policy, table
 from e2s.security.administration.book_tables import ENTRY, MARK
+from e2s.security.administration.registered import chunks, every_state, named, party, states
 from e2s.security.administration.weakness import weak_hash, weak_key, weak_terms
 from e2s.security.certificates.profile import Profile
-from e2s.security.enrolment.store import REQUESTS
 from e2s.security.pki.store import instant, seconds
 from e2s.security.registration.cases import ENDED
-from e2s.security.registration.naming import name_key
-from e2s.security.registration.tables import CASE, NAME
 
 #: The most rows that are given at once, where who asks comes again for the next.
 MOST: Final = 1000
-_CHUNK: Final = 500
 _E = ENTRY.c
 
 
@@ -145,11 +142,11 @@ def _expiring(sources: Sources, scope: Scope) -> Iterator[Row]:
 
 def _orphaned(sources: Sources, scope: Scope) -> Iterator[Row]:
     with sources.book.reading() as connection, sources.registration.reading() as registered:
-        for chunk in _chunks(connection.execute(_live(scope))):
-            states = _every_state(sources, registered, chunk)
-            known = _named(registered, [entry.name for entry in chunk])
+        for chunk in chunks(connection.execute(_live(scope))):
+            known_states = every_state(registered, sources.enrolment, chunk)
+            names = named(registered, [entry.name for entry in chunk])
             for entry in chunk:
-                finding = _orphan(entry, states, known, sources)
+                finding = _orphan(entry, known_states, names, sources)
                 if finding:
                     yield _row(entry, *finding)
 
@@ -158,9 +155,9 @@ def _orphan(
     entry: Any, states: Mapping[str, str], known: frozenset[str], sources: Sources
 ) -> tuple[str, str] | None:
     """Why nobody answers for a certificate."""
-    party = _party(entry.name)
-    if sources.parties and party and party not in sources.parties:
-        return "party-unknown", f"there is no party {party}"
+    whose = party(entry.name)
+    if sources.parties and whose and whose not in sources.parties:
+        return "party-unknown", f"there is no party {whose}"
     if entry.name in sources.names:
         return None
     if entry.case:
@@ -183,10 +180,10 @@ def _unused(sources: Sources, scope: Scope) -> Iterator[Row]:
         ~sa.exists().where(MARK.c.spki == _E.spki),
     )
     with sources.book.reading() as connection, sources.registration.reading() as registered:
-        for chunk in _chunks(connection.execute(chosen)):
-            states = _states(registered, [entry.case for entry in chunk])
+        for chunk in chunks(connection.execute(chosen)):
+            known_states = states(registered, [entry.case for entry in chunk])
             for entry in chunk:
-                state = states.get(entry.case, "")
+                state = known_states.get(entry.case, "")
                 if state == "certified":
                     yield _row(entry, "not-delivered", "the holder was never given it")
                 else:
@@ -240,48 +237,6 @@ def _duplicates(sources: Sources, scope: Scope) -> Iterator[Row]:
                 yield _row(entry, "other-name", f"the same key is certified for {several} names")
             else:
                 yield _row(entry, "same-name", "the same key is certified again for this name")
-
-
-def _chunks(rows: Any) -> Iterator[Sequence[Any]]:
-    while chunk := rows.fetchmany(_CHUNK):
-        yield chunk
-
-
-def _states(connection: sa.Connection, cases: Sequence[str]) -> Mapping[str, str]:
-    """The states of cases, by what they are called."""
-    chosen = sa.select(CASE.c.id, CASE.c.state).where(CASE.c.id.in_({one for one in cases if one}))
-    return {row.id: row.state for row in connection.execute(chosen)}
-
-
-def _every_state(sources: Sources, registered: sa.Connection, chunk: Sequence[Any]) -> Mapping[str, str]:
-    """The states of the cases of certificates: of registration, and of requests for enrolment."""
-    found = _states(registered, [entry.case for entry in chunk])
-    asked = {entry.case for entry in chunk if entry.case} - found.keys()
-    if sources.enrolment is None or not asked:
-        return found
-    chosen = sa.select(REQUESTS.c.case, REQUESTS.c.state).where(REQUESTS.c.case.in_(asked))
-    with sources.enrolment.reading() as connection:
-        return {**found, **{row.case: row.state for row in connection.execute(chosen)}}
-
-
-def _named(connection: sa.Connection, names: Sequence[str]) -> frozenset[str]:
-    """Which of the names registration gave to somebody."""
-    given = sa.select(NAME.c.name).where(NAME.c.key.in_(set(map(_key, names))))
-    return frozenset(connection.execute(given).scalars())
-
-
-def _key(name: str) -> str:
-    """What a name is found by: see :mod:`~e2s.security.registration.naming`."""
-    parts = name.split(":", 4)
-    if not name.startswith("urn:e2s:"):
-        return f"name:{name}"
-    return name_key(parts[3], parts[4]) if len(parts) > 4 else name
-
-
-def _party(name: str) -> str:
-    """The party in a URN, or the empty string."""
-    parts = name.split(":", 4)
-    return parts[3] if name.startswith("urn:e2s:") and len(parts) > 3 else ""
 
 
 _Maker = Callable[[Sources, Scope], Iterator[Row]]

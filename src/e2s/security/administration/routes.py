@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter, 
 from litestar.response import Stream
 
 from e2s.base.instants import format_instant
-from e2s.security.administration import answers, views
+from e2s.security.administration import answers, asked, views
 from e2s.security.administration.answers import Problem
 from e2s.security.administration.desk import Desk
 from e2s.security.administration.logins import Logins, Session
@@ -64,7 +64,7 @@ def me(desk: Here, session: Known) -> answers.Me:
 def cases(
     desk: Here,
     session: Known,
-    now: Annotated[answers.CaseState | None, _STATE] = None,
+    now: Annotated[asked.CaseState | None, _STATE] = None,
     most: Annotated[int, _MOST] = 200,
 ) -> answers.Cases:
     """The newest cases of registration."""
@@ -98,7 +98,7 @@ def certificates(
     desk: Here,
     session: Known,
     name: Annotated[str, QueryParameter(max_length=255, description="How name or serial begin.")] = "",
-    now: Annotated[answers.CertificateState | None, _STATE] = None,
+    now: Annotated[asked.CertificateState | None, _STATE] = None,
     after: Annotated[int, _AFTER] = 0,
     most: Annotated[int, _MOST] = 200,
 ) -> answers.Certificates:
@@ -129,7 +129,7 @@ def reports(desk: Here, session: Known) -> answers.Reports:
 def report(
     desk: Here,
     session: Known,
-    kind: FromPath[answers.ReportKind],
+    kind: FromPath[asked.ReportKind],
     days: Annotated[int, _DAYS] = 30,
     by: FromQuery[date | None] = None,
     after: Annotated[int, _AFTER] = 0,
@@ -144,7 +144,7 @@ def report(
 def report_csv(
     desk: Here,
     session: Known,
-    kind: FromPath[answers.ReportKind],
+    kind: FromPath[asked.ReportKind],
     days: Annotated[int, _DAYS] = 30,
     by: FromQuery[date | None] = None,
 ) -> Stream:

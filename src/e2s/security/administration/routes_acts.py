@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.wire import Document
-from e2s.security.administration import answers, words
+from e2s.security.administration import answers, asked, words
 from e2s.security.administration.desk import Desk
 from e2s.security.administration.documents import login_document
 from e2s.security.administration.effects import Effect, effect
@@ -28,14 +28,14 @@ from e2s.security.administration.routes import Doors, Here, Known, me_of, proble
     status_code=200,
     security=[{}],
 )
-def login_challenge(desk: Here, logins: Doors, data: JSONBody[answers.Officer]) -> answers.Challenge:
+def login_challenge(desk: Here, logins: Doors, data: JSONBody[asked.Officer]) -> answers.Challenge:
     """What an officer signs to log in; nothing is said of whether there is such an officer."""
     said = login_document(desk.office, data.officer, logins.audience, logins.challenge())
     return answers.Challenge(document=said, octets=wire.b64u(wire.encode(said)))
 
 
 @post("/v1/login", rights=(), responses=problems(), sync_to_thread=True, status_code=200, security=[{}])
-def login(desk: Here, logins: Doors, data: JSONBody[answers.Signed]) -> answers.Token:
+def login(desk: Here, logins: Doors, data: JSONBody[asked.Signed]) -> answers.Token:
     """A session for the officer who signed the challenge."""
     try:
         token, session = logins.begin(_octets(data.word))
@@ -53,7 +53,7 @@ def logout(session: Known, logins: Doors, token: NamedDependency[str]) -> None:
 
 
 @post("/v1/drafts", rights=(), responses=problems(), sync_to_thread=True, status_code=200)
-def draft(desk: Here, session: Known, data: JSONBody[answers.Act]) -> answers.Draft:
+def draft(desk: Here, session: Known, data: JSONBody[asked.Act]) -> answers.Draft:
     """A document for the officer to sign, with what it would change."""
     said, changes = _drafted(desk, session.officer, data)
     return answers.Draft(
@@ -65,7 +65,7 @@ def draft(desk: Here, session: Known, data: JSONBody[answers.Act]) -> answers.Dr
 
 
 @post("/v1/words", rights=(), responses=problems(), sync_to_thread=True, status_code=200)
-def word(desk: Here, session: Known, data: JSONBody[answers.Signed]) -> answers.Taken:
+def word(desk: Here, session: Known, data: JSONBody[asked.Signed]) -> answers.Taken:
     """Take what the officer signed; a repeat is answered as the first was."""
     octets = _octets(data.word)
     try:
@@ -82,28 +82,28 @@ def word(desk: Here, session: Known, data: JSONBody[answers.Signed]) -> answers.
 _NOTHING: Final = Effect(lines=(), values=(), concerns=())
 
 
-def _drafted(desk: Desk, officer: str, asked: answers.Act) -> tuple[Document, Effect]:
+def _drafted(desk: Desk, officer: str, act: asked.Act) -> tuple[Document, Effect]:
     """The document of an act, and its effect."""
-    match asked:
-        case answers.ApproveCases(cases=cases):
+    match act:
+        case asked.ApproveCases(cases=cases):
             said = words.approve_cases(desk, officer, cases)
-        case answers.Countersign(approval=approval):
+        case asked.Countersign(approval=approval):
             said = words.countersign(desk, officer, approval)
-        case answers.RefuseCase(case=case, why=why):
+        case asked.RefuseCase(case=case, why=why):
             said = words.refuse_case(desk, officer, case, why)
-        case answers.Revoke(serial=serial, reason=reason):
+        case asked.Revoke(serial=serial, reason=reason):
             return words.withdrawing_of(desk, officer, serial, "revoke", reason)
-        case answers.Hold(serial=serial):
+        case asked.Hold(serial=serial):
             return words.withdrawing_of(desk, officer, serial, "hold")
-        case answers.Release(serial=serial):
+        case asked.Release(serial=serial):
             return words.withdrawing_of(desk, officer, serial, "release")
-        case answers.Propose(policy=policy, content=content, why=why):
+        case asked.Propose(policy=policy, content=content, why=why):
             return _proposed(desk, officer, policy, content.encode(), why)
-        case answers.GoBack(policy=policy, version=version, why=why):
+        case asked.GoBack(policy=policy, version=version, why=why):
             return _proposed(desk, officer, policy, back_to(desk, policy, version), why)
-        case answers.Decide(proposal=proposal, decision=decision, why=why):
+        case asked.Decide(proposal=proposal, decision=decision, why=why):
             said = words.decide(desk, officer, proposal, decision, why)
-        case answers.DecideRequest(request=request, decision=decision, why=why):
+        case asked.DecideRequest(request=request, decision=decision, why=why):
             said = words.decide_request(desk, officer, request, decision, why)
     return said, _NOTHING
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from litestar import post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from e2s.security.administration import answers, views
+from e2s.security.administration import answers, asked, views
 from e2s.security.administration.routes import POLICIES, Here, Known, problems, reading
 
 _NAME: Final = PathParameter(pattern=r"^[a-z-]{1,64}$", max_length=64)
@@ -46,7 +46,7 @@ def version(
     status_code=200,
 )
 def policy_effect(
-    desk: Here, session: Known, name: Annotated[str, _NAME], data: JSONBody[answers.Text]
+    desk: Here, session: Known, name: Annotated[str, _NAME], data: JSONBody[asked.Text]
 ) -> answers.Effect:
     """What a text would change in a policy: a dry run."""
     del session
@@ -55,7 +55,7 @@ def policy_effect(
 
 @reading("/v1/proposals", *POLICIES)
 def proposals(
-    desk: Here, session: Known, now: Annotated[answers.ProposalState | None, _STATE] = None
+    desk: Here, session: Known, now: Annotated[asked.ProposalState | None, _STATE] = None
 ) -> answers.Proposals:
     """The newest proposals."""
     del session

@@ -24,8 +24,8 @@ MAX_LINES: Final = 2000
 class Subject:
     """One policy: its file in each of ``folders``, what stands where there is none, and who reads it.
 
-    ``title`` is for people; ``eyes`` says how many officers a change takes.  What is changed elsewhere, in a
-    ceremony, has no folder, and ``standing`` gives it.
+    ``title`` is for people; ``eyes`` says how many officers a change takes.  What is changed
+    ``elsewhere``, in a ceremony say, has no folder, and ``standing`` gives it.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Subject:
     read: Callable[[bytes], object]
     eyes: int = 2
     standing: Callable[[], bytes] | None = None
+    elsewhere: str = ""
 
     def octets(self) -> bytes:
         """What stands now; raises :class:`Misuse` ``bad-policy`` for a file that is too large."""
