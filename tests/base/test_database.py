@@ -148,6 +148,23 @@ def test_a_commit_is_counted_and_a_reading_is_not(database: Database) -> None:
     assert spent == {"commit": 1}
 
 
+def test_as_many_threads_read_at_the_same_time_as_there_are(database: Database) -> None:
+    """A connection that is given back is no pool's: who waited at a pool for one would wait for ever."""
+    inside = threading.Barrier(40)
+
+    def read() -> None:
+        with database.reading() as connection:
+            inside.wait(20)
+            connection.execute(sa.select(COUNT.c.n)).all()
+
+    threads = [threading.Thread(target=read) for _ in range(inside.parties)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert not inside.broken
+
+
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "data.db"
     program = textwrap.dedent(f"""

@@ -41,6 +41,7 @@ class Database:
             f"sqlite:///{path}",
             isolation_level="AUTOCOMMIT",
             poolclass=sa.QueuePool,
+            max_overflow=-1,  # as many as threads use at the same time: those given back are kept here
             pool_reset_on_return=None,  # every transaction ends in the block that began it
             connect_args={"check_same_thread": False, "timeout": 30},
         )
