@@ -19,6 +19,7 @@ from e2s.security.enrolment import deciding, inviting, store
 from e2s.security.enrolment.asking import Asked, Controls, Holder, Invited, Issued, Pending
 from e2s.security.enrolment.invitations import AGREEMENT, code_of, read_code, read_secret
 from e2s.security.enrolment.policy import read_policy, shipped
+from e2s.security.verification.trust import HeldCrls
 from tests.worlds.enrolment import ANNA, OLGA, OPERATOR, OSKAR, OTTO, World, csr, key
 
 BERT = "urn:e2s:market:alpha:bert"
@@ -551,6 +552,17 @@ def test_what_registration_had_certified_is_found_by_its_key(world):
     assert certified(world.desk.ask(ask)) == made
     assert deciding.waiting(world.office) == []
     assert world.kinds().count("enrolment.issued") == 1
+
+
+def test_lists_that_are_missing_for_a_while_settle_nothing(world):
+    shown, case = waiting(world)
+    world.decide(case)
+    lists, world.trust.source = world.trust.source, HeldCrls()
+    assert rule(world.desk.poll, "enrol", b"1", shown) == "revocation-unknown"
+    assert world.desk.tick() == 0
+    world.trust.source = lists
+    assert world.desk.tick() == 1
+    assert certified(world.desk.poll("enrol", b"1", shown)).name == ANNA
 
 
 def test_the_policy_may_ask_an_officer_each_time(world):

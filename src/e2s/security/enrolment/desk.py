@@ -31,11 +31,12 @@ from e2s.security.enrolment.requests import follow
 from e2s.security.enrolment.tries import Tries
 from e2s.security.enrolment.turns import Turns
 from e2s.security.enrolment.withdrawing import withdraw
+from e2s.security.verification.revocation import UNKNOWN
 
 MAX_DOOR: Final = 16
 MAX_TRANSACTION_BYTES: Final = 1024
-#: The CA may still issue it: nothing is settled.
-_UNSETTLED: Final = frozenset({"serial-void", "being-issued", "queue-closed", "ca-closed"})
+#: The CA may still issue it, or lists may still come: nothing is settled.
+_UNSETTLED: Final = frozenset({"serial-void", "being-issued", "queue-closed", "ca-closed", UNKNOWN})
 _MAX_MESSAGE: Final = 300
 
 
