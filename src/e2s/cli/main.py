@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "directory": ("e2s.cli.directory", "", "Publish certificates and lists in LDAP, and look them up."),
     "external": ("e2s.cli.external", "", "Trust other providers within limits, and be certified there."),
     "admin": ("e2s.cli.admin", "", "Administer key management: policy, officers, reports, console."),
+    "card": ("e2s.cli.card", "", "Use smartcards, and be one in software."),
     "tsa": ("e2s.cli.tsa", "", "Give, ask for and check time stamps."),
     "pki": ("e2s.cli.pki", "", "Judge certificates: path, revocation, policies, purpose and name."),
     "suites": ("e2s.cli.suites", "suites", "Say which suites are permitted where."),

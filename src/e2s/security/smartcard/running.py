@@ -7,7 +7,9 @@ its other end; frames have four octets of length, the reader's two.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import resource
 import socket
 import struct
 import threading
@@ -24,7 +26,16 @@ MAX_FRAME: Final = 66 * 1024
 #: Of vsmartcard's reader: its loopback address, and the port of its first slot.
 READER_HOST, READER_PORT = "127.0.0.1", 35963
 _OFF, _ON, _RESET, _ATR = 0, 1, 2, 4
+#: PR_SET_DUMPABLE (prctl(2)).
+_NOT_DUMPABLE: Final = 4
 _CREDENTIALS: Final = struct.Struct("3i")
+
+
+def keep_secret() -> None:
+    """Let no core dump and no other process of the user's have this one's memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_NOT_DUMPABLE, 0, 0, 0, 0)
 
 
 class Card:
