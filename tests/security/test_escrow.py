@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from e2s.base.errors import E2SError, Misuse, Refusal
 from e2s.base.instants import format_instant
 from e2s.crypto.keys import spki_of
-from e2s.security.escrow import approving, cases, deposits, recovering, sealing, store
+from e2s.security.escrow import approving, casefile, cases, deposits, recovering, sealing, store
 from e2s.security.escrow.policy import read_policy, shipped
 from e2s.security.escrow.sharing import Share
 from e2s.security.escrow.states import EVENTS, NEXT, STATES, follow
@@ -163,7 +163,7 @@ def test_every_smaller_subset_of_officers_is_refused_and_every_other_is_enough(
 
 def _forced(world: World, case: str) -> None:
     """What a vault could do that released too early: hand all that it has to the recipient."""
-    file = cases.case_file(world.vault, case)
+    file = casefile.case_file(world.vault, case)
     with world.vault.database.reading() as connection:
         boxes = {
             one.id: tuple(store.turned(connection, one.n)) for one in store.words(connection, file.row.n)
@@ -291,7 +291,7 @@ def test_an_approval_is_of_one_case(world):
     assert told == cases.take(world.vault, octets, boxes)
     assert (told["case"], told["approvals"], world.kinds().count("approved")) == (first, 1, 1)
     # moved to another case it is her word no more
-    this, other = (cases.case_file(world.vault, one).row.id.encode() for one in (first, second))
+    this, other = (casefile.case_file(world.vault, one).row.id.encode() for one in (first, second))
     moved = octets.replace(this, other)
     assert rule(lambda: cases.take(world.vault, moved, boxes)) == "altered-content"
     world.approve(second, world.keepers[1])
@@ -337,9 +337,9 @@ def test_an_officer_whose_certificate_does_not_say_so_is_refused(world):
 def test_an_officer_who_holds_no_share_is_refused(world):
     case = world.open()
     assert rule(lambda: world.approve(case, world.keepers[4])) == "no-such-share"
-    first = cases.case_file(world.vault, case).kept[0]
+    first = casefile.case_file(world.vault, case).kept[0]
     row = {"deposit": first.id, "generation": world.policy.id, "index": 1, "sealed": digest_of(b"x")}
-    members = {"case": cases.case_file(world.vault, case).row.id, "shares": [row]}
+    members = {"case": casefile.case_file(world.vault, case).row.id, "shares": [row]}
     said = world.vault.asked(APPROVAL.type, world.keepers[4].name, members)
     assert (
         rule(lambda: cases.take(world.vault, sign_at(said, world.keepers[4].signer), [b"x"]))

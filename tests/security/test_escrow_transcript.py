@@ -12,7 +12,7 @@ from e2s.base.errors import E2SError
 from e2s.base.instants import format_instant
 from e2s.crypto import oids
 from e2s.crypto.cms.signing import sign
-from e2s.security.escrow import cases, resharing
+from e2s.security.escrow import casefile, cases, resharing
 from e2s.security.escrow.judging import judge_transcript
 from e2s.security.escrow.policy import Policy
 from e2s.security.escrow.transcript import read_transcript, transcript
@@ -204,7 +204,7 @@ def test_a_release_before_its_time_is_found(tmp_path):
     world = World(tmp_path, make_pki())
     case = world.open()
     world.approve(case, world.keepers[0])
-    file = cases.case_file(world.vault, case)
+    file = casefile.case_file(world.vault, case)
     approvals = [one.id for one in file.approvals]
     forged = cases._entry(
         world.vault, file, "released", file.row.id, world.clock.at, {"approvals": approvals, "lists": []}
@@ -255,7 +255,7 @@ def test_an_owner_who_was_not_told_is_found(tmp_path, monkeypatch):
         patched.setattr(Policy, "basis", silent)
         case = world.released()
     octets = transcript(world.vault, case)
-    assert cases.case_file(world.vault, case).row.state == "released"
+    assert casefile.case_file(world.vault, case).row.state == "released"
     with pytest.raises(E2SError, match="owner-not-told"):
         judge_transcript(octets, [world.pki.root])
     world.vault.database.close()

@@ -34,9 +34,9 @@ from e2s.security.environments.making import take_in
 from e2s.security.environments.pkcs12 import written
 from e2s.security.escrow import store
 from e2s.security.escrow.approving import approval, given
+from e2s.security.escrow.casefile import case_file
 from e2s.security.escrow.cases import (
     case_document,
-    case_file,
     receipt_document,
     stop_document,
     take,

@@ -18,7 +18,8 @@ from e2s.cli.report import document, say, table
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey
 from e2s.security.escrow import store
-from e2s.security.escrow.cases import NOTICE, case_file
+from e2s.security.escrow.casefile import case_file
+from e2s.security.escrow.cases import NOTICE
 from e2s.security.escrow.deposits import deposit as keep
 from e2s.security.escrow.rehearsing import finish, start
 from e2s.security.escrow.resharing import depends, due, move_all

@@ -12,7 +12,7 @@ from e2s.base.errors import Refusal
 from e2s.base.wire import Document
 from e2s.crypto.ports import Opener
 from e2s.security.escrow import store
-from e2s.security.escrow.cases import File, case_file
+from e2s.security.escrow.casefile import File, case_file
 from e2s.security.escrow.policy import Policy
 from e2s.security.escrow.rules import Generation, Kept, check_case, check_in_time, recipient_of
 from e2s.security.escrow.sealing import open_share, seal_share

@@ -7,7 +7,6 @@ both in one transaction with the event.  A word that was taken already is answer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,14 +14,13 @@ import sqlalchemy as sa
 
 from e2s.base import wire
 from e2s.base.errors import Fact, Misuse, Refusal
-from e2s.base.instants import format_instant, parse_instant
+from e2s.base.instants import format_instant
 from e2s.base.wire import Document
 from e2s.crypto.certificates import Certificate
 from e2s.security.escrow import store
-from e2s.security.escrow.policy import Basis, Policy
+from e2s.security.escrow.casefile import File, case_file, case_row
 from e2s.security.escrow.rules import (
     Judge,
-    Kept,
     check_approval,
     check_case,
     check_in_time,
@@ -45,7 +43,6 @@ from e2s.security.escrow.words import (
     Word,
     case_id,
     digest_of,
-    kept,
     read,
     sign_at,
 )
@@ -53,34 +50,6 @@ from e2s.security.escrow.words import (
 #: The outbox topic of what owners are told.
 NOTICE: Final = "notice"
 _TRIES: Final = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """A case as the vault has it."""
-
-    row: sa.Row[Any]
-    word: Word
-    rows: tuple[sa.Row[Any], ...]
-    kept: tuple[Kept, ...]
-    policy: Policy
-    approvals: tuple[Word, ...]
-    entries: tuple[Word, ...]
-
-    @property
-    def opened(self) -> datetime:
-        """When the vault took it."""
-        return parse_instant(self.entries[0].document["at"])
-
-    @property
-    def basis(self) -> Basis:
-        """Its legal basis."""
-        return self.policy.basis(self.word.document["basis"])
-
-    @property
-    def releases(self) -> list[Word]:
-        """The entries by which it was released."""
-        return [one for one in self.entries if one.document["kind"] == "released"]
 
 
 def case_document(
@@ -114,7 +83,7 @@ def case_document(
 
 def stop_document(vault: Vault, officer: str, case: str, why: str) -> Document:
     """The document that stops a case."""
-    return vault.asked(STOP.type, officer, {"case": _row(vault, case).id, "why": why})
+    return vault.asked(STOP.type, officer, {"case": case_row(vault, case).id, "why": why})
 
 
 def receipt_document(vault: Vault, officer: str, case: str) -> Document:
@@ -187,26 +156,6 @@ def release(vault: Vault, case: str) -> Document:
             vault.event(connection, "released", at, {**facts, "approvals": len(file.approvals)})
         return {**_answer(file.row, len(file.approvals)), "state": state}
     raise Misuse("too-busy", "other words about this case came in between, again and again")
-
-
-def case_file(vault: Vault, case: str) -> File:
-    """All of a case; raises :class:`Refusal` ``no-such-case``."""
-    with vault.database.reading() as connection:
-        row = store.case(connection, case)
-        if row is None:
-            raise Refusal("no-such-case", "there is no such case", case=case[:64])
-        word = kept(row.word, CASE)
-        deposits = [vault.kept(connection, one) for one in word.document["deposits"]]
-        words = [one for one in store.words(connection, row.n) if one.kind == "approved"]
-        return File(
-            row=row,
-            word=word,
-            rows=tuple(one for one, _ in deposits),
-            kept=tuple(one for _, one in deposits),
-            policy=vault.policies(connection)[row.policy],
-            approvals=tuple(kept(one.octets, APPROVAL) for one in words),
-            entries=tuple(kept(one.octets, ENTRY) for one in store.entries(connection, row.n)),
-        )
 
 
 def _open(vault: Vault, word: Word, at: datetime) -> Document:
@@ -343,14 +292,6 @@ def _notify(vault: Vault, connection: sa.Connection, word: Word, holder: str, at
     }
     OUTBOX.put(connection, NOTICE, wire.encode(notice), at)
     vault.event(connection, "notified", at, {"case": case_id(word.id), "holder": holder})
-
-
-def _row(vault: Vault, case: str) -> sa.Row[Any]:
-    with vault.database.reading() as connection:
-        row = store.case(connection, case)
-    if row is None:
-        raise Refusal("no-such-case", "there is no such case", case=case[:64])
-    return row
 
 
 def _taken(connection: sa.Connection, word: Word) -> Document | None:

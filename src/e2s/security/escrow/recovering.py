@@ -14,7 +14,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.ports import Opener
 from e2s.security.escrow import store
-from e2s.security.escrow.cases import case_file
+from e2s.security.escrow.casefile import case_file
 from e2s.security.escrow.rules import Generation, Kept, recipient_of
 from e2s.security.escrow.sealing import open_share, recovered
 from e2s.security.escrow.sharing import Share

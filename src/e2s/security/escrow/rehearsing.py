@@ -15,7 +15,8 @@ from e2s.crypto.keys import spki_of
 from e2s.crypto.ports import Opener
 from e2s.security.certificates.certify import Wish, certify_root
 from e2s.security.certificates.profiles import profile
-from e2s.security.escrow.cases import case_document, case_file, receipt_document, release, take
+from e2s.security.escrow.casefile import case_file
+from e2s.security.escrow.cases import case_document, receipt_document, release, take
 from e2s.security.escrow.deposits import deposit
 from e2s.security.escrow.policy import DRILL
 from e2s.security.escrow.recovering import package, recover

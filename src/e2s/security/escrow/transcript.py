@@ -19,7 +19,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.cms.signed import Limits, check_signature, read_signed
 from e2s.crypto.forms import Form, instant, list_of, octets_max, one_of, record, text
 from e2s.security.escrow import store
-from e2s.security.escrow.cases import case_file
+from e2s.security.escrow.casefile import case_file
 from e2s.security.escrow.vault import Vault
 from e2s.security.escrow.words import MAX_KEYS, MAX_OFFICERS, MAX_WORD_BYTES, Word, sign_at
 
