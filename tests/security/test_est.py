@@ -197,6 +197,9 @@ def test_a_key_that_is_made_is_the_same_when_the_answer_was_lost_and_is_forgotte
     assert packages.plain(first.key) not in stored
     door.tick(world.clock.forward(minutes=30))
     assert asked().certificate == first.certificate
+    # also where the door was opened anew meanwhile
+    door.close()
+    door = world.door("est")
     door.tick(world.clock.forward(minutes=31))
     with pytest.raises(Refusal, match="invitation-used"):
         asked()

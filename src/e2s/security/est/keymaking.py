@@ -7,6 +7,7 @@ key and certificate.  An hour after it was fetched it is forgotten.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -42,6 +43,9 @@ class KeyMaking:
         self._desk = desk
         self._setting = setting
         self._due = setting.clock.now()
+        self._file = setting.folder / "est.sqlite"
+        self._lock = threading.Lock()
+        self._opened: Database | None = None
 
     def made(self, request: bytes, by: Shown, label: str) -> tuple[Part, Part] | Pending:
         """A key and its certificate, as parts of the answer.
@@ -64,7 +68,7 @@ class KeyMaking:
 
     def forget(self, now: datetime) -> int:
         """Forget keys that were fetched an hour ago, or waited longer than any request does; how many."""
-        if "_database" not in self.__dict__ or now < self._due:
+        if now < self._due or not self._file.exists():
             return 0
         self._due = now + _SWEPT
         waiting = now - timedelta(days=self._setting.policy.waiting_days)
@@ -73,8 +77,10 @@ class KeyMaking:
 
     def close(self) -> None:
         """Close what was opened."""
-        if "_database" in self.__dict__:
-            self._database.close()
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def _check_way(self, recipient: Certificate | None) -> None:
         """Raise unless the key may go the way that is asked for."""
@@ -124,9 +130,12 @@ class KeyMaking:
             store.fetched(connection, transaction, now)
         return part, Part(bodies.CERTIFICATES, bodies.bundled(issued.certificate))
 
-    @cached_property
+    @property
     def _database(self) -> Database:
-        return Database.open(self._setting.folder / "est.sqlite", store.TABLES)
+        with self._lock:
+            if self._opened is None:
+                self._opened = Database.open(self._file, store.TABLES)
+            return self._opened
 
     @cached_property
     def _storage(self) -> Storage:

@@ -6,9 +6,9 @@ a certificate of this CA is its holder's.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -45,6 +45,9 @@ class Enrolling:
         self._desk = desk
         self._setting = setting
         self._due = setting.clock.now()
+        self._file = setting.folder / "scep.sqlite"
+        self._lock = threading.Lock()
+        self._opened: Database | None = None
 
     def outcome(self, message: Message, content: bytes, label: str, client: str) -> Found | Pending:
         """What becomes of a message whose envelope held ``content``; raises why nothing does."""
@@ -60,7 +63,7 @@ class Enrolling:
 
     def forget(self, now: datetime) -> int:
         """Forget who waited for longer than any request does; how many."""
-        if "_database" not in self.__dict__ or now < self._due:
+        if now < self._due or not self._file.exists():
             return 0
         self._due = now + _SWEPT
         with self._database.transaction() as connection:
@@ -68,8 +71,10 @@ class Enrolling:
 
     def close(self) -> None:
         """Close what was opened."""
-        if "_database" in self.__dict__:
-            self._database.close()
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def _asked(self, message: Message, request: bytes, label: str, client: str) -> Found | Pending:
         """PKCSReq and RenewalReq (3.3.1)."""
@@ -138,9 +143,12 @@ class Enrolling:
         if issuer != self._desk.issuer.slices.subject:
             raise Refusal("no-such-certificate", "this is another CA")
 
-    @cached_property
+    @property
     def _database(self) -> Database:
-        return Database.open(self._setting.folder / "scep.sqlite", store.TABLES)
+        with self._lock:
+            if self._opened is None:
+                self._opened = Database.open(self._file, store.TABLES)
+            return self._opened
 
 
 def _key_of(request: bytes) -> bytes:
