@@ -19,6 +19,7 @@ from e2s.security.environments import store, waiting
 from e2s.security.environments.delivering import renewal_reference
 from e2s.security.environments.documents import Ask, Look, sealed
 from e2s.security.environments.holding import Edges
+from e2s.security.environments.in_token import TokenKeeper
 from e2s.security.environments.joining import code_with_root, end, join, read_invitation, renew
 from e2s.security.environments.kinds import read_kinds, shipped, written
 from e2s.security.environments.receiving import begin
@@ -26,7 +27,11 @@ from e2s.security.environments.service import door
 from e2s.security.keys.container import Cost
 from e2s.security.keys.phrase import Phrase
 from e2s.security.keys.software import SoftwarePse
+from e2s.security.keys.where import open_key
 from tests.worlds.enrolment import ANNA, World, csr
+from tests.worlds.token import LABEL, PIN, place, tokens
+
+__all__ = ["tokens"]
 
 CHEAP = Cost(memory_kib=8, passes=1)
 WORD = "a word of anna's"
@@ -191,6 +196,42 @@ def test_a_key_is_deposited_before_it_is_released(delivery):
 def test_without_an_escrow_no_such_key_is_made(delivery):
     delivery.wire.handler.office = replace(delivery.office, deposit=None)
     assert refused(delivery.join, delivery.invited("employee")) == "no-escrow"
+
+
+@pytest.mark.parametrize("lost", ["", "/pse/ask", "/pse/receipt"])
+def test_keys_are_made_in_a_token_and_stay_there(delivery, tokens, lost):
+    invitation = delivery.invited("person-token")
+    delivery.wire.lose = lost
+    folder = delivery.folder / "anna-token"
+
+    def joined():
+        with TokenKeeper(
+            folder, place(LABEL), Phrase(PIN), name="anna", random=secrets.token_bytes
+        ) as keeper:
+            told = (folder, Phrase(WORD), invitation, "http://enrol", delivery.wire, delivery.edges)
+            return join(*told, keeper=keeper)
+
+    if lost:
+        with pytest.raises(ConnectionResetError):
+            joined()
+    assert joined() is None
+    opened = open_key(folder / "signature", Phrase(PIN), label="signature")
+    assert opened.signer().certificate.name == ANNA
+    opened.close()
+    assert delivery.kinds() == ["pse.asked", "pse.sealed", "pse.delivered"]
+    assert len(delivery.world.authority.changes(0)) == 1 + 1
+    with pytest.raises(Misuse) as misused:
+        delivery.join(delivery.invited("person-token"), "bert.pse")
+    assert misused.value.rule == "other-keeping"
+
+
+def test_what_waits_for_another_invitation_is_not_lost(delivery):
+    delivery.wire.lose = "/pse/ask"
+    with pytest.raises(ConnectionResetError):
+        delivery.join(delivery.invited())
+    with pytest.raises(Misuse) as misused:
+        delivery.join(delivery.invited())
+    assert misused.value.rule == "key-waits"
 
 
 # ---------------------------------------------------------------- once

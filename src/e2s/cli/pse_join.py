@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +16,7 @@ import typer
 from e2s.base.database import Database
 from e2s.base.errors import Misuse
 from e2s.base.instants import SystemClock
+from e2s.cli.ca_founding import Module, Token, where_of
 from e2s.cli.ca_home import Folder, Officer, confirm, instant, new_phrase, write_new
 from e2s.cli.ca_home import PhraseFile as CaPhraseFile
 from e2s.cli.ca_issue import Confidence
@@ -38,6 +42,7 @@ from e2s.cli.report import document, say
 from e2s.security.enrolment import inviting
 from e2s.security.enrolment.invitations import AGREEMENT
 from e2s.security.environments import store
+from e2s.security.environments.holding import Keeper
 from e2s.security.environments.joining import Waits, code_with_root, end
 from e2s.security.environments.joining import join as joined
 from e2s.security.environments.joining import renew as renewed
@@ -45,6 +50,7 @@ from e2s.security.environments.kinds import Kind, kind_called, kinds_in
 from e2s.security.environments.making import erase
 from e2s.security.environments.service import FILE
 from e2s.security.environments.waiting import waits
+from e2s.security.keys.key_place import InToken
 
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="Ask again for so long.")]
 
@@ -118,32 +124,56 @@ def _profiles(kind: Kind) -> list[str]:
     ]
 
 
-def join(
+def join(  # noqa: PLR0913, PLR0917 - each is an option of the command
     path: NewPse,
     origin: Annotated[str, typer.Argument(metavar="URL", help="Where the doors are: http://host:port.")],
     code_file: CodeFile = None,
     root_digest: RootDigest = "",
     root: Root = None,
     wait: Wait = 0.0,
+    module: Module = None,
+    token: Token = "",
+    pin_file: Annotated[
+        Path | None, typer.Option("--pin-file", metavar="FILE", help="Holds the token's PIN; else a prompt.")
+    ] = None,
     phrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Get your PSE with certified keys, by the code of your invitation.
 
-    Your keys are made here. Who is interrupted gives the same command again; nobody else gets the PSE after
-    you asked. Where an officer has to agree first, ask again later, or --wait.
+    Your keys are made here: in the file, or for a kind that is kept so in a token; PSE is a folder then. Who
+    is interrupted gives the same command again; nobody else gets the PSE after you asked. Where an officer
+    has to agree first, ask again later, or --wait.
     """
     started = waits(path)
     phrase = phrase_of(phrase_file) if started else new_phrase(phrase_file, "the PSE")
     invitation = invitation_of(code_file, root_digest)
     ends, exchange = edges(), exchange_of(root)
     until = time.monotonic() + wait
-    found = joined(path, phrase, invitation, origin, exchange, ends)
-    while found is not None and time.monotonic() < until:
-        time.sleep(min(found.retry_seconds, max(0.1, until - time.monotonic())))
-        found = joined(path, phrase, invitation, origin, exchange, ends)
+    with _keeper(path, module, token, pin_file) as keeper:
+        found = joined(path, phrase, invitation, origin, exchange, ends, keeper=keeper)
+        while found is not None and time.monotonic() < until:
+            time.sleep(min(found.retry_seconds, max(0.1, until - time.monotonic())))
+            found = joined(path, phrase, invitation, origin, exchange, ends, keeper=keeper)
     phrase.wipe()
     _tell(path, found, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _keeper(folder: Path, module: Path | None, token: str, pin_file: Path | None) -> Iterator[Keeper | None]:
+    """The token that keeps the keys, if there is one."""
+    where = where_of(module, token, folder.name)
+    if not isinstance(where, InToken):
+        yield None
+        return
+    from e2s.security.environments.in_token import TokenKeeper
+
+    pin = phrase_of(pin_file, "PIN of the token")
+    try:
+        with TokenKeeper(folder, where.place, pin, name=folder.name, random=secrets.token_bytes) as keeper:
+            yield keeper
+    finally:
+        pin.wipe()
 
 
 def renew(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -12,7 +12,8 @@ from cryptography.x509.oid import NameOID
 
 from e2s.base.instants import Clock
 from e2s.crypto.certificates import Certificate, serial_number
-from e2s.crypto.kinds import PrivateKey, signing
+from e2s.crypto.kinds import PrivateKey, SigningKey, signing
+from e2s.crypto.ports import Signer
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.keys.container import Cost, production_cost
 from e2s.security.keys.lent import built
@@ -40,6 +41,19 @@ class Invitation:
     reference: str
     secret: bytes = field(repr=False)
     root: str
+
+
+class Keeper(Protocol):
+    """Port: keeps the keys of a PSE where they never come out, by label."""
+
+    def key(self, label: str, suite: str) -> SigningKey:
+        """A new key, or the one that waits there, as the library takes it: it signs, and no more."""
+
+    def certified(self, label: str, certificate: Certificate, chain: tuple[Certificate, ...]) -> None:
+        """Put the certificate beside its key; the same once more changes nothing."""
+
+    def signer(self, label: str) -> Signer:
+        """Signs with a certified key."""
 
 
 def names_of(certificate: Certificate) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ from e2s.crypto.ports import Signer
 from e2s.security.enrolment.invitations import code_of, read_code
 from e2s.security.environments import waiting as waits
 from e2s.security.environments.documents import NONCE_BYTES, End, Look, Offer, read_offer, sealed
-from e2s.security.environments.holding import KIND, ORIGIN, Edges, Invitation
+from e2s.security.environments.holding import KIND, ORIGIN, Edges, Invitation, Keeper
 from e2s.security.environments.judging import LEAST_DIGEST, check_root
 from e2s.security.environments.kinds import Kinds, kind_called
-from e2s.security.environments.receiving import begin, done, finish
+from e2s.security.environments.receiving import begin, done, finish, under_way
 from e2s.security.environments.renewing import begin_renewal
 from e2s.security.environments.waiting import Waiting
 from e2s.security.keys.phrase import Phrase
@@ -92,19 +92,27 @@ def look(exchange: Exchange, origin: str, invitation: Invitation, edges: Edges) 
 
 
 def join(
-    pse: Path, phrase: Phrase, invitation: Invitation, origin: str, exchange: Exchange, edges: Edges
+    pse: Path,
+    phrase: Phrase,
+    invitation: Invitation,
+    origin: str,
+    exchange: Exchange,
+    edges: Edges,
+    *,
+    keeper: Keeper | None = None,
 ) -> Waits | None:
     """Get the PSE of an invitation; who was interrupted calls it again.
 
-    Raises :class:`Refusal` ``other-root``, ``already-delivered``, and what the door or the parcel is refused
-    with; :class:`~e2s.base.errors.Unreachable` where the door did not answer.
+    ``keeper`` has the keys of a kind that is not kept in software.  Raises :class:`Refusal` ``other-root``,
+    ``already-delivered``, and what the door or the parcel is refused with, :class:`Misuse` ``key-waits``, and
+    :class:`~e2s.base.errors.Unreachable` where the door did not answer.
     """
     if waits.waits(pse):
-        waiting = waits.read(pse, phrase)
+        waiting = under_way(pse, phrase, invitation)
     else:
         offer = look(exchange, origin, invitation, edges)
-        waiting = begin(pse, phrase, invitation, offer.kind, offer.names, origin, edges)
-    return _fetched(pse, phrase, waiting, exchange, edges)
+        waiting = begin(pse, phrase, invitation, offer.kind, offer.names, origin, edges, keeper=keeper)
+    return _fetched(pse, phrase, waiting, exchange, edges, keeper)
 
 
 def renew(
@@ -120,7 +128,14 @@ def renew(
     return _fetched(path, phrase, waiting, exchange, edges)
 
 
-def _fetched(path: Path, phrase: Phrase, waiting: Waiting, exchange: Exchange, edges: Edges) -> Waits | None:
+def _fetched(
+    path: Path,
+    phrase: Phrase,
+    waiting: Waiting,
+    exchange: Exchange,
+    edges: Edges,
+    keeper: Keeper | None = None,
+) -> Waits | None:
     """Ask, take the parcel, and send the receipt."""
     answer = waiting.answer
     if not answer:
@@ -129,7 +144,7 @@ def _fetched(path: Path, phrase: Phrase, waiting: Waiting, exchange: Exchange, e
         if response.status == 202:
             return Waits(retry_seconds=_seconds(response.headers.get("retry-after", "")))
         answer = expect(response, what="the door")
-    receipt = finish(path, phrase, answer, edges)
+    receipt = finish(path, phrase, answer, edges, keeper=keeper)
     _post(exchange, waiting.origin, "/pse/receipt", receipt)
     done(path, phrase, edges)
     return None

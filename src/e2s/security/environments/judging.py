@@ -73,9 +73,10 @@ def judged(waiting: Waiting, answer: bytes, opener: Opener, at: datetime) -> Jud
 def _check_entry(waiting: Waiting, one: Delivered) -> None:
     """The certificate is of the holder's name, and of the key that she made, or that came with it."""
     key = waiting.keys.get(one.label)
-    if (key is None) == (one.key is None):
+    own = waiting.kept.get(one.label) or (spki_of(key.public_key()) if key else b"")
+    if bool(own) == (one.key is not None):
         raise Refusal("key-mismatch", "a key came that was not asked for, or did not come", label=one.label)
-    if key is not None and spki_of(key.public_key()) != one.certificate.spki:
+    if own and own != one.certificate.spki:
         raise Refusal("key-mismatch", "a certificate is of another key than was asked for", label=one.label)
     if not waiting.names or waiting.names[0] not in names_of(one.certificate):
         raise Refusal("other-name", "a certificate names another holder", name=one.certificate.name)

@@ -9,6 +9,7 @@ from e2s.base.errors import Misuse, Refusal
 from e2s.crypto.acts import write_parcel
 from e2s.crypto.cms import Signed, receipt_for
 from e2s.crypto.keys import spki_of
+from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import KeyOpener
 from e2s.security.certificates.certify import request
 from e2s.security.environments import waiting as waits
@@ -20,6 +21,7 @@ from e2s.security.environments.holding import (
     ROOT,
     Edges,
     Invitation,
+    Keeper,
     ephemeral_certificate,
 )
 from e2s.security.environments.judging import Judged, judged
@@ -41,21 +43,25 @@ def begin(
     names: tuple[str, ...],
     origin: str,
     edges: Edges,
+    *,
+    keeper: Keeper | None = None,
 ) -> Waiting:
     """Make the keys and the ask, and keep them beside the PSE that is to be; what waits there goes on.
 
-    Raises :class:`Misuse` ``pse-exists`` and ``key-waits`` where another delivery is under way.
+    ``keeper`` has the keys of a kind that is not kept in software.  Raises :class:`Misuse` ``pse-exists``,
+    ``key-waits`` where another delivery is under way, and ``other-keeping``.
     """
     if waits.waits(pse):
-        found = waits.read(pse, phrase)
-        if found.reference != invitation.reference:
-            raise Misuse("key-waits", "another delivery is under way here", reference=found.reference)
-        return found
-    if pse.exists():
+        return under_way(pse, phrase, invitation)
+    if pse.is_file():
         raise Misuse("pse-exists", "there already is a file here", path=str(pse))
-    if kind.keeping != "software":
-        raise Misuse("other-keeping", "this kind of PSE is not kept in a file", keeping=kind.keeping)
-    keys = {key.label: generate(key.suite, edges.random) for key in kind.keys if key.made == HOLDER}
+    if (kind.keeping == "software") != (keeper is None):
+        raise Misuse("other-keeping", f"this kind of PSE is kept in: {kind.keeping}", kind=kind.name)
+    own = [key for key in kind.keys if key.made == HOLDER]
+    keys: dict[str, PrivateKey] = {
+        key.label: keeper.key(key.label, key.suite) if keeper else generate(key.suite, edges.random)
+        for key in own
+    }
     ephemeral = generate(EPHEMERAL_SUITE, edges.random)
     seal_to = ephemeral_certificate(ephemeral, edges.clock.now(), edges.random)
     requests = {
@@ -82,13 +88,22 @@ def begin(
         seal_to=seal_to,
         secret=invitation.secret,
         ephemeral=ephemeral,
-        keys=keys,
+        keys={} if keeper else keys,
+        kept={label: spki_of(key.public_key()) for label, key in keys.items()} if keeper else {},
     )
     waits.keep(pse, made, phrase, cost=edges.cost, random=edges.random)
     return made
 
 
-def finish(path: Path, phrase: Phrase, answer: bytes, edges: Edges) -> bytes:
+def under_way(pse: Path, phrase: Phrase, invitation: Invitation) -> Waiting:
+    """What waits for a PSE, of this invitation; raises :class:`Misuse` ``key-waits`` for another's."""
+    found = waits.read(pse, phrase)
+    if found.reference != invitation.reference:
+        raise Misuse("key-waits", "another delivery is under way here", reference=found.reference)
+    return found
+
+
+def finish(path: Path, phrase: Phrase, answer: bytes, edges: Edges, *, keeper: Keeper | None = None) -> bytes:
     """Judge the answer, make or renew the PSE, and give the receipt that is to be sent.
 
     The answer is kept before, so that this can be done again; afterwards it changes nothing.
@@ -99,6 +114,11 @@ def finish(path: Path, phrase: Phrase, answer: bytes, edges: Edges) -> bytes:
         waiting = waiting.answered(answer)
         waits.keep(path, waiting, phrase, cost=edges.cost, random=edges.random)
     contents, signed, root = _judged(path, phrase, waiting, waiting.answer, edges)
+    if keeper is not None:
+        for one in contents.entries:
+            keeper.certified(one.label, one.certificate, one.chain)
+        signer = keeper.signer(contents.entries[0].label)
+        return _written(waiting, receipt_for(signed, signer, edges.clock.now()))
     entries = {one.label: _entry_of(waiting, one) for one in contents.entries}
     if waiting.secret is None:
         return renewed(path, phrase, waiting, entries, signed, edges)
@@ -137,6 +157,8 @@ def _entry_of(waiting: Waiting, one: Delivered) -> Entry:
 def done(path: Path, phrase: Phrase, edges: Edges) -> None:
     """The receipt was taken: forget what waited, and the old key that signed it."""
     waits.forget(path)
+    if not path.is_file():
+        return  # its keys live elsewhere
     pse = SoftwarePse.open(path, phrase)
     try:
         if without_before(dict.fromkeys(pse.labels())).keys() != set(pse.labels()):
@@ -151,4 +173,8 @@ def _receipt(path: Path, phrase: Phrase, waiting: Waiting, signed: Signed, label
         receipt = receipt_for(signed, pse.signer(label, phrase), edges.clock.now())
     finally:
         pse.close()
+    return _written(waiting, receipt)
+
+
+def _written(waiting: Waiting, receipt: bytes) -> bytes:
     return write_parcel(RECEIPT, [waiting.reference.encode(), receipt])

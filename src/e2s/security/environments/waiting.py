@@ -50,6 +50,8 @@ class Waiting:
     secret: bytes | None = field(default=None, repr=False)
     ephemeral: PrivateKey | None = field(default=None, repr=False)
     keys: Mapping[str, PrivateKey] = field(default_factory=dict, repr=False)
+    #: Keys that live elsewhere, in a token, as SubjectPublicKeyInfo.
+    kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     answer: bytes = field(default=b"", repr=False)
 
     def answered(self, answer: bytes) -> Waiting:
@@ -72,6 +74,7 @@ def keep(pse: Path, waiting: Waiting, phrase: Phrase, *, cost: Cost, random: Ran
         "fresh": list(waiting.fresh),
         "names": list(waiting.names),
         "root": waiting.root,
+        "kept": {label: wire.b64u(spki) for label, spki in waiting.kept.items()},
         "ask": wire.b64u(waiting.ask),
         "seal-to": wire.b64u(waiting.seal_to.der),
         "secret": "" if waiting.secret is None else wire.b64u(waiting.secret),
@@ -119,6 +122,7 @@ def read(pse: Path, phrase: Phrase) -> Waiting:
             for label, octets in opened.items()
             if label.startswith(_KEY)
         },
+        kept={label: wire.unb64u(spki) for label, spki in state["kept"].items()},
         answer=opened[_ANSWER],
     )
 
