@@ -116,6 +116,15 @@ def place(tmp_path):
     made.world.close()
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    """One place for tests that look at their own messages alone."""
+    made = Place(tmp_path_factory.mktemp("standing"))
+    yield made
+    made.door.close()
+    made.world.close()
+
+
 def ir(place: Place, private=None, *, names=(), implicit=True) -> tuple[Header, Part]:
     """A request for a component's certificate, not protected yet."""
     information = (Information(IMPLICIT_CONFIRM, NULL),) if implicit else ()
@@ -226,7 +235,8 @@ def test_a_holder_ends_her_own_certificate_alone(place):
     assert not place.revoked(other.certificate)
 
 
-def test_what_the_ca_tells(place):
+def test_what_the_ca_tells(standing):
+    place = standing
     found = place.client(place.invited()).ca_certificates()
     assert found == (place.world.pki.operating,)
 
@@ -392,11 +402,13 @@ def test_a_replay_when_its_time_is_over(place):
     assert place.rule(octets) == "cmp-time"
 
 
-def test_an_unprotected_message(place):
+def test_an_unprotected_message(standing):
+    place = standing
     assert place.rule(write_message(*ir(place))) == "cmp-unprotected"
 
 
-def test_an_invitation_that_is_none(place):
+def test_an_invitation_that_is_none(standing):
+    place = standing
     shared = replace(place.invited(), reference=b"nobody")
     assert place.rule(protected_message(*ir(place), shared)) in {"no-such-invitation", "bad-code"}
     assert place.rule(protected_message(*ir(place), replace(shared, reference=b""))) == "no-such-invitation"
@@ -411,7 +423,8 @@ def pbm(salt: bytes, iterations: int) -> bytes:
 
 @pytest.mark.parametrize("iterations", [MAX_ITERATIONS + 1, 2**31, 2**100, 1, 0, -5])
 @pytest.mark.parametrize("way", ["pbm", "pbmac1"])
-def test_iterations_beyond_reason_cost_nothing(place, way, iterations):
+def test_iterations_beyond_reason_cost_nothing(standing, way, iterations):
+    place = standing
     shared = place.invited()
     header, body = ir(place)
     named = pbm(b"s" * 16, iterations)
@@ -423,12 +436,14 @@ def test_iterations_beyond_reason_cost_nothing(place, way, iterations):
     assert place.rule(write_message(header, body, b"m" * 32)) == "mac-iterations"
 
 
-def test_a_message_that_is_too_large(place):
+def test_a_message_that_is_too_large(standing):
+    place = standing
     answer = place.post(b"\x30\x84" + MAX_MESSAGE_BYTES.to_bytes(4, "big") + bytes(MAX_MESSAGE_BYTES))
     assert (answer.status, answer.headers["e2s-rule"]) == (413, "too-large")
 
 
-def test_another_kind_of_message(place):
+def test_another_kind_of_message(standing):
+    place = standing
     assert place.door(Request("GET", "/cmp")).status == 405
     assert place.door(Request("POST", "/cmp", b"", {"content-type": "text/plain"})).status == 415
     assert place.post(b"").status == 400
@@ -436,7 +451,8 @@ def test_another_kind_of_message(place):
     assert place.rule(protected_message(place.header(), Part(Body.IP, der.sequence()), shared)) == "cmp-body"
 
 
-def test_several_requests_in_one_message(place):
+def test_several_requests_in_one_message(standing):
+    place = standing
     header, body = ir(place)
     twice = der.tlv(der.SEQUENCE, 2 * der.Reader(body.content).content(der.SEQUENCE))
     shared = place.invited()
@@ -445,7 +461,8 @@ def test_several_requests_in_one_message(place):
 
 
 @pytest.mark.parametrize("proof", [b"", b"\x80\0", b"\xa2\x03\x81\x01\0", b"\xa3\x03\x81\x01\0"])
-def test_possession_is_proven_by_a_signature_alone(place, proof):
+def test_possession_is_proven_by_a_signature_alone(standing, proof):
+    place = standing
     content = write_request(key(), subject=der.sequence())
     asked = der.Reader(content).enter().enter().element()
     header, _ = ir(place)
@@ -453,7 +470,8 @@ def test_possession_is_proven_by_a_signature_alone(place, proof):
     assert place.rule(protected_message(header, body, place.invited())) == "cmp-possession"
 
 
-def test_possession_of_another_key(place):
+def test_possession_of_another_key(standing):
+    place = standing
     mine, his = (write_request(key(), subject=der.sequence()) for _ in range(2))
     asked = der.Reader(his).enter().enter().element()
     reader = der.Reader(mine).enter().enter()
@@ -462,7 +480,8 @@ def test_possession_of_another_key(place):
     assert place.rule(protected_message(place.header(), body, place.invited())) == "cmp-possession"
 
 
-def test_a_renewal_of_anothers_certificate(place):
+def test_a_renewal_of_anothers_certificate(standing):
+    place = standing
     held, other = place.held(), place.held(OTHER)
     named = Named(other.certificate.slices.issuer, other.certificate.serial)
     content = write_request(key(), subject=der.sequence(), old=named)
@@ -470,13 +489,15 @@ def test_a_renewal_of_anothers_certificate(place):
     assert place.rule(octets) == "foreign-certificate"
 
 
-def test_a_renewal_by_an_invitation(place):
+def test_a_renewal_by_an_invitation(standing):
+    place = standing
     content = write_request(key(), subject=der.sequence())
     octets = protected_message(place.header(), Part(Body.KUR, content), place.invited())
     assert place.rule(octets) == "cmp-renewal"
 
 
-def test_a_renewal_under_other_names(place):
+def test_a_renewal_under_other_names(standing):
+    place = standing
     client = place.client(Signed(signer=place.held()))
     with pytest.raises(Refusal, match="names-differ"):
         client.renew(key(), names=(OTHER,))
@@ -490,7 +511,8 @@ def test_a_certificate_of_another_ca(place, tmp_path_factory):
         place.client(Signed(signer=foreign)).renew(key())
 
 
-def test_a_certificate_beside_the_message_that_did_not_sign_it(place):
+def test_a_certificate_beside_the_message_that_did_not_sign_it(standing):
+    place = standing
     held, other = place.held(), place.held(OTHER)
     header, body = place.header(), Part(Body.KUR, write_request(key(), subject=der.sequence()))
     header = Signed(signer=held).begin(header)
@@ -509,7 +531,8 @@ def test_an_invitation_revokes_what_it_gave_alone(place):
 
 
 @pytest.mark.parametrize("code", [6, 7, 8, 99])
-def test_a_reason_that_is_none(place, code):
+def test_a_reason_that_is_none(standing, code):
+    place = standing
     held = place.held()
     named = Named(held.certificate.slices.issuer, held.certificate.serial)
     body = Part(Body.RR, write_ending(Ending(named, code)))
@@ -589,8 +612,9 @@ def test_each_cell_of_the_table(state, event):
 
 @pytest.mark.parametrize("state", sorted(states.STATES - {"new"}))
 @pytest.mark.parametrize("body", [Body.CERT_CONF, Body.POLL_REQ, Body.IR], ids=lambda body: body.name)
-def test_each_message_in_each_state(place, state, body):
+def test_each_message_in_each_state(standing, state, body):
     """What has no place in a state is refused by the door, too."""
+    place = standing
     shared, answer, made = unconfirmed(place)
     with place.door.database.transaction() as connection:
         store.change(connection, answer.transaction, state=state)

@@ -6,7 +6,7 @@ import secrets
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2s.base.errors import Misuse, Refusal
@@ -59,6 +59,7 @@ def shown(header: Header) -> dict:
     return {name: getattr(header, name) for name in Header.__dataclass_fields__}
 
 
+@settings(max_examples=40)
 @given(HEADERS, st.sampled_from(list(Body)), st.binary(max_size=40))
 def test_a_message_reads_as_it_was_written(header, kind, content):
     written = write_message(header, Part(kind, der.octet_string(content)))
@@ -68,6 +69,7 @@ def test_a_message_reads_as_it_was_written(header, kind, content):
     assert written.endswith(read.protected[-len(der.octet_string(content)) :])
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(octets):
     for read in (read_message, requests.read_request, requests.read_ending, answers.read_certified):
@@ -75,35 +77,41 @@ def test_garbage_is_refused(octets):
             read(octets)
 
 
+@settings(max_examples=40)
 @given(STATUSES)
 def test_a_status_reads_as_it_was_written(status):
     assert read_status_info(der.Reader(status_info(status))) == status
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=64), st.integers(-1, 0), st.none() | STATUSES, st.sampled_from([b"", SHA256]))
 def test_a_confirmation_reads_as_it_was_written(digest, number, status, algorithm):
     one = answers.Confirmation(digest, number, status, algorithm)
     assert answers.read_confirmation(answers.confirmation(one)) == one
 
 
+@settings(max_examples=40)
 @given(STATUSES, st.none() | st.integers(0, 2**31), TEXTS)
 def test_an_error_reads_as_it_was_written(status, code, details):
     one = answers.Error(status, code, details)
     assert answers.read_error(answers.error(one)) == one
 
 
+@settings(max_examples=40)
 @given(st.integers(-1, 0), st.integers(0, answers.MAX_WAIT_SECONDS), TEXTS)
 def test_when_to_ask_again_reads_as_it_was_written(number, seconds, texts):
     wait = answers.Wait(number, seconds, texts)
     assert answers.read_poll_answer(answers.poll_answer(wait)) == wait
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 2**150), st.integers(0, 10))
 def test_an_ending_reads_as_it_was_written(serial, reason):
     ending = requests.Ending(requests.Named(der.sequence(), serial), reason)
     assert requests.read_ending(requests.write_ending(ending)) == ending
 
 
+@settings(max_examples=40)
 @given(
     st.integers(1, 2**150),
     st.none() | TIMES,
@@ -137,6 +145,7 @@ def test_a_request_proves_its_key(suite):
     assert read.template.names == ("urn:e2s:a:b:c",)
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=60))
 def test_a_mac_by_garbage_is_refused(octets):
     with pytest.raises(Refusal):
