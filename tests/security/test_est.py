@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2s.base import wire
 from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Request
 from e2s.base.instants import SystemClock
@@ -180,6 +181,31 @@ def test_a_key_that_is_made_comes_signed_and_sealed_to_the_key_that_asked(world)
     assert made.maker.names == (world.setting().name,)
     assert escrow.keys[0][:2] == (ANNA, made.certificate)
     assert spki_of(escrow.keys[0][2].public_key()) == made.certificate.spki
+    with door.database.reading() as connection:
+        told = [wire.decode(body) for _, body in door.outbox.waiting(connection, "audit", 10)]
+    assert [event["kind"] for event in told] == ["key.made", "key.released"]
+    assert told[1]["facts"] == {
+        "name": ANNA,
+        "serial": f"{made.certificate.serial:x}",
+        "sealed": True,
+        "deposited": True,
+    }
+    door.close()
+
+
+def test_a_key_that_could_not_be_deposited_does_not_leave(world):
+    class Away:
+        def deposit(self, *_arguments):
+            raise Unreachable("escrow-away")
+
+    door = world.door("est", deposit=Away())
+    private, invitation = key(), world.invite("person")
+    asking = client(door, invitation=invitation, label="person-agreement")
+    with pytest.raises(Unreachable):
+        asking.serverkeygen(packages.key_request(private), packages.opener_of(private, world.clock.now()))
+    with door.database.reading() as connection:
+        told = [wire.decode(body)["kind"] for _, body in door.outbox.waiting(connection, "audit", 10)]
+    assert told == ["key.made"]
     door.close()
 
 

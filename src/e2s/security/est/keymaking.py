@@ -8,13 +8,16 @@ key and certificate.  An hour after it was fetched it is forgotten.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+import sqlalchemy as sa
+
 from e2s.base.database import Database
-from e2s.base.errors import Refusal
+from e2s.base.errors import Fact, Refusal
+from e2s.base.events import Event
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PrivateKey, PublicKey
@@ -72,7 +75,7 @@ class KeyMaking:
             return 0
         self._due = now + _SWEPT
         waiting = now - timedelta(days=self._setting.policy.waiting_days)
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             return store.forget(connection, fetched_by=now - _KEPT, made_by=waiting)
 
     def close(self) -> None:
@@ -94,14 +97,15 @@ class KeyMaking:
 
     def _key(self, transaction: bytes, by: Shown, label: str, wished: PublicKey, now: datetime) -> PrivateKey:
         """The transaction's key: that of before, or a new one that is kept first."""
-        with self._database.glance() as connection:
+        with self.database.glance() as connection:
             row = store.key(connection, transaction)
         if row is None:
             offer = self._desk.offer(by, label, door="est")
             suite = _suite(offer.suites, wished)
             made = packages.plain(generate(suite, self._setting.random))
-            with self._database.transaction() as connection:
+            with self.database.transaction() as connection:
                 store.add(connection, transaction, suite, self._storage.seal(transaction, made), now)
+                self._event(connection, "key.made", now, {"profile": offer.profile, "suite": suite})
                 row = store.key(connection, transaction)
         if row is None:
             raise Refusal("no-key-making", "the key was forgotten meanwhile: ask again")
@@ -126,12 +130,25 @@ class KeyMaking:
             theirs = packages.capabilities_in(request)
             octets = packages.package(key, setting.signer, recipient, theirs, at=now, random=setting.random)
             part = Part(bodies.SEALED_KEY, octets)
-        with self._database.transaction() as connection:
+        facts: dict[str, Fact] = {
+            "name": certificate.name,
+            "serial": f"{certificate.serial:x}",
+            "sealed": recipient is not None,
+            "deposited": setting.deposit is not None,
+        }
+        # on record before it leaves, each time
+        with self.database.transaction() as connection:
             store.fetched(connection, transaction, now)
+            self._event(connection, "key.released", now, facts)
         return part, Part(bodies.CERTIFICATES, bodies.bundled(issued.certificate))
 
+    def _event(self, connection: sa.Connection, kind: str, at: datetime, facts: Mapping[str, Fact]) -> None:
+        event = Event(kind=kind, at=at, component=self._setting.component, facts=facts)
+        store.OUTBOX.sink(connection).append(event)
+
     @property
-    def _database(self) -> Database:
+    def database(self) -> Database:
+        """The database of keys, made at its first use."""
         with self._lock:
             if self._opened is None:
                 self._opened = Database.open(self._file, store.TABLES)

@@ -12,11 +12,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from e2s.base.database import Database
 from e2s.base.errors import Refusal
 from e2s.base.http import Request, Response, refused
 from e2s.security.enrolment.asking import Asked, Desk, Issued, Pending, Shown
 from e2s.security.enrolment.setting import DoorSetting
-from e2s.security.est import asking, bodies
+from e2s.security.est import asking, bodies, store
 from e2s.security.est.attributes import wanted
 from e2s.security.est.keymaking import KeyMaking
 from e2s.security.repository.rates import RateLimit, Rates
@@ -60,6 +61,7 @@ class EstDoor:
         self._clock = setting.clock
         self._rates = RateLimit(RATES)
         self._keys = KeyMaking(desk, setting)
+        self.outbox = store.OUTBOX
         #: By operation: its method, and what answers (request, label).
         self._operations: Mapping[str, tuple[str, Callable[[Request, str], Response]]] = {
             "cacerts": ("GET", self._cacerts),
@@ -83,6 +85,11 @@ class EstDoor:
             return answer(request, label)
         except Refusal as refusal:
             return _refused(refusal)
+
+    @property
+    def database(self) -> Database:
+        """Where keys lie and :attr:`outbox` has its rows."""
+        return self._keys.database
 
     def tick(self, now: datetime) -> None:
         """Forget keys that were made for others and have been fetched, or never will be."""

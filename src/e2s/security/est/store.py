@@ -7,9 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from e2s.base.outbox import Outbox, outbox_table
 from e2s.base.prepared import Prepared, given
 
 TABLES = sa.MetaData()
+OUTBOX = Outbox(outbox_table(TABLES))
 
 #: ``at`` and ``fetched`` are seconds of the epoch; 0: not yet.
 KEYS = sa.Table(
