@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +15,7 @@ import pytest
 
 from e2s.base import wire
 from e2s.base.database import Database
-from e2s.base.errors import Refusal
+from e2s.base.errors import E2SError, Refusal
 from e2s.base.instants import format_instant
 from e2s.community import assembly_enrolment
 from e2s.community.authority import ROOT_LIST, open_component_ca
@@ -134,12 +136,50 @@ def test_a_stamping_authority_signs_under_the_newer_certificate_from_then_on(who
     assert before.der in stamper(whole).stamp(imprint)
     later(whole, timedelta(days=190))
     assert before.der in stamper(whole).stamp(imprint)
-    later(whole, timedelta(days=30))
+    passed(whole, timedelta(days=30))
+    whole.running[ENROLMENT].tick()
+    stamps = stamped_while(whole, whole.running[STAMPS].tick)
     after = held(whole, STAMPS, "tsa")
+    assert {before.der in one for one in stamps} == {True, False}
+    assert all((before.der in one) != (after.der in one) for one in stamps)
     assert after.not_after > before.not_after
     assert (after.spki, after.names, after.ekus) == (before.spki, before.names, before.ekus)
     assert after.der in stamper(whole).stamp(imprint)
     assert whole.home.certificates(STAMPS, "tsa")[0] == after
+
+
+def stamped_while(whole: Whole, act) -> list[bytes]:
+    """Stamps asked for without a pause, each proven, before, while and after ``act``; none is refused."""
+    enough, stamps, failed = threading.Event(), [], []
+    client = stamper(whole)
+
+    def ask() -> None:
+        while not enough.is_set():
+            try:
+                stamps.append(client.stamp(secrets.token_bytes(32)))
+            except E2SError as error:
+                failed.append(error)
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for one in asking:
+        one.start()
+    until(lambda: len(stamps) > 5)
+    act()
+    there = len(stamps)
+    until(lambda: len(stamps) > there + 5)
+    enough.set()
+    for one in asking:
+        one.join()
+    assert failed == []
+    return stamps
+
+
+def until(holds) -> None:
+    for _ in range(3000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came to hold")
 
 
 def shortened(whole: Whole, name: str, label: str, life: timedelta):

@@ -187,9 +187,10 @@ def test_names_that_were_not_given_are_refused_with_the_rule(client):
     assert "names-differ" in said.stdout + said.stderr
 
 
-def test_who_says_that_possession_was_proven_elsewhere_is_refused(client):
+@pytest.mark.parametrize("method", ["-1", "0", "2"], ids=["none", "elsewhere", "by-encryption"])
+def test_possession_is_proven_by_a_signature_here(client, method):
     said = client.cmp("-cmd", "ir", *client.invited(), "-newkey", client.key("r.key"), "-subject", "/CN=any",
-                      "-popo", "0", "-certout", "r.pem", check=False)  # fmt: skip
+                      "-popo", method, "-certout", "r.pem", check=False)  # fmt: skip
     assert said.returncode
     assert "cmp-possession" in said.stdout + said.stderr
 
