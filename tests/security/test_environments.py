@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from e2s.security.environments.holding import Edges
 from e2s.security.environments.in_token import TokenKeeper
 from e2s.security.environments.joining import code_with_root, end, join, read_invitation, renew
 from e2s.security.environments.kinds import read_kinds, shipped, written
+from e2s.security.environments.parcel import read_answer
 from e2s.security.environments.receiving import begin
 from e2s.security.environments.service import door
 from e2s.security.keys.container import Cost
@@ -266,6 +268,27 @@ def test_nobody_else_fetches_with_the_same_code(delivery):
     response = delivery.wire.send("", replace(delivery.wire.seen[-1], body=thief.ask))
     assert response.headers["e2s-rule"] == "already-delivered"
     assert delivery.join(invitation) is None
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one-ask", "many-asks"])
+def test_who_asks_at_once_gets_one_delivery(delivery, same):
+    """Eight threads: the same ask has one parcel, of different ones a single one wins."""
+    invitation = delivery.invited("employee")
+    told = (Phrase(WORD), invitation, shipped()["employee"], (ANNA,), "http://enrol", delivery.edges)
+    made = [begin(delivery.folder / f"{n}.pse", *told) for n in range(1 if same else 8)]
+    asks = [made[0].ask] * 8 if same else [one.ask for one in made]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(lambda ask: delivery.wire.handler(replace(_post("/pse/ask"), body=ask)), asks)
+        )
+    good = [one for one in answers if one.status == 200]
+    if same:
+        assert len({read_answer(one.body)[0] for one in good}) == 1
+    else:
+        assert len(good) == 1
+        assert {one.headers["e2s-rule"] for one in answers if one not in good} == {"already-delivered"}
+    assert delivery.kinds().count("pse.sealed") == 1
+    assert len(delivery.world.authority.changes(0)) == 1 + 2
 
 
 def test_after_the_receipt_the_same_ask_gets_nothing(delivery):
