@@ -17,6 +17,7 @@ from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.instants import format_instant
+from e2s.base.wire import b64u
 from e2s.community import assembly_enrolment
 from e2s.community.authority import ROOT_LIST, open_component_ca
 from e2s.community.making import Tools
@@ -373,15 +374,49 @@ def test_whoever_took_enrolment_over_certifies_nothing_new(founded):
         link.ask(RECERTIFY, wire.encode({"approval": 1}))
 
 
-def order(whole: Whole, officer: str, signer, profile: str, name: str, private) -> bytes:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"subject": "CN=root"},
+        {"names": ["urn:e2s:components-market:volt"]},
+        {"confidence": "high"},
+        {"profile": "officer"},
+    ],
+    ids=lambda more: next(iter(more), "nothing"),
+)
+def test_what_is_certified_again_says_what_was_certified(founded, more):
+    place = founded.place(ENROLMENT)
+    own = keys_of(founded)["component"]
+    officer = assembly_enrolment.officer_of(founded.community, place.component)
+    signer = keys_of(founded)["officer"]
+    signer = KeySigner(signer.certificate, signer.chain, signer.private_key)
+    certificate = own.certificate
+    said = {"subject": certificate.x509.subject.rfc4514_string(), **more}
+    word = order(founded, officer, signer, "component", certificate.name, own.private_key, **said)
+    asked = write_orders(word, [csr(certificate.name, private=own.private_key)])
+    link = place.link(founded.community.component(CA))
+    if not more:
+        assert b64u(certificate.der).encode() in link.ask(RECERTIFY, asked)
+        return
+    with pytest.raises(Refusal, match="not-a-renewal"):
+        link.ask(RECERTIFY, asked)
+
+
+def keys_of(whole: Whole):
+    return pse(whole, ENROLMENT).entries(whole.phrase(ENROLMENT))
+
+
+def order(whole: Whole, officer: str, signer, kind: str, name: str, private, **more) -> bytes:
     now = whole.clock.now()
     said = {
         "case": "e-attack",
-        "profile": profile,
+        "profile": kind,
         "names": [name],
         "spki": wire.b64u(sha256(spki_of(private.public_key())).digest()),
         "confidence": "",
         "evidence": [wire.b64u(bytes(32))],
+        **more,
     }
     document = {
         "type": "e2s/1/registration",

@@ -194,10 +194,10 @@ class _Own:
 
 def renewing(place: Place, built: Assembled) -> Callable[[], None]:
     """The tick that renews what the component keeps; nothing where it reaches no enrolment."""
-    kept = list(_kept(place, built))
     own = place.component.kind == KIND
     origin = place.component.origin if own else next((one.origin for one in place.peers(KIND)), "")
-    if not kept or not origin:
+    kept = list(_kept(place, built)) if origin else []
+    if not kept:
         return lambda: None
     exchange: Exchange = _Own(built.handle) if own else place.exchange
     return Renewing(place, kept, exchange, origin).tick

@@ -145,7 +145,7 @@ def _again(authority: Authority, order: Document) -> Certificate | None:
     wanted = authority.profiles.get(order["profile"])
     # where a profile states no level, none that is ordered is stated
     level = _LEVELS.index(order["confidence"]) if wanted is not None and wanted.confidence else 0
-    names = set(order["names"])
+    names = order["names"]
     same = [
         one.certificate
         for one in found
@@ -153,6 +153,7 @@ def _again(authority: Authority, order: Document) -> Certificate | None:
         and one.state == "good"
         and names == _names(one.certificate)
         and level <= _level(one.certificate)
+        and _named_so(order, one.certificate)
     ]
     if same:
         newest = max(same, key=lambda certificate: certificate.not_after)
@@ -160,9 +161,19 @@ def _again(authority: Authority, order: Document) -> Certificate | None:
     raise Refusal("not-a-renewal", "no good certificate of this key says what is ordered", case=order["case"])
 
 
-def _names(certificate: Certificate) -> set[str]:
-    """Every alternative name in it."""
-    return {str(one.value) for one in certificate.values.get(x509.SubjectAlternativeName, ())}
+def _names(certificate: Certificate) -> list[str]:
+    """Every alternative name in it, in their order."""
+    return [str(one.value) for one in certificate.values.get(x509.SubjectAlternativeName, ())]
+
+
+def _named_so(order: Document, certificate: Certificate) -> bool:
+    """Whether the subject that is ordered, if any is, is the certificate's."""
+    if "subject" not in order:
+        return True
+    try:
+        return x509.Name.from_rfc4514_string(order["subject"]) == certificate.x509.subject
+    except ValueError:
+        return False
 
 
 def _level(certificate: Certificate) -> int:
