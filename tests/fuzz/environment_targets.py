@@ -13,7 +13,7 @@ from e2s.crypto.openers import KeyOpener
 from e2s.crypto.suites import signature_suite_of
 from e2s.security.certificates.attestation import read_bundle, request_attested
 from e2s.security.certificates.certify import request
-from e2s.security.environments import documents, parcel, pkcs12
+from e2s.security.environments import documents, messages, parcel, pkcs12
 from e2s.security.environments.kinds import read_kinds, shipped, written
 from e2s.security.external import records
 from e2s.security.external.providers import Provider
@@ -49,8 +49,8 @@ def _component() -> KeySigner:
         return pki().signer("component", "urn:e2s:market:authority:enrolment")
 
 
-def _look() -> documents.Look:
-    return documents.Look(reference="abcd2345", origin="http://enrol", at=START, nonce=bytes(16))
+def _look() -> messages.Look:
+    return messages.Look(reference="abcd2345", origin="http://enrol", at=START, nonce=bytes(16))
 
 
 def _looks() -> Iterator[bytes]:
@@ -59,14 +59,14 @@ def _looks() -> Iterator[bytes]:
 
 def _offers() -> Iterator[bytes]:
     for kind in shipped().values():
-        offer = documents.Offer(
+        offer = messages.Offer(
             reference="abcd2345", nonce=bytes(16), kind=kind, names=(_NAME,), root=pki().root
         )
         yield documents.sealed(offer.said(), _SECRET)
 
 
-def _ask(**more) -> documents.Ask:
-    return documents.Ask(
+def _ask(**more) -> messages.Ask:
+    return messages.Ask(
         reference="abcd2345",
         origin="http://enrol",
         at=START,
@@ -87,7 +87,7 @@ def _held() -> Iterator[bytes]:
 
 
 def _ends() -> Iterator[bytes]:
-    word = documents.End(origin="", at=START, reason="superseded", certificates=(_entry().certificate,))
+    word = messages.End(origin="", at=START, reason="superseded", certificates=(_entry().certificate,))
     yield word.encoded()
 
 

@@ -18,11 +18,12 @@ from e2s.crypto import oids
 from e2s.crypto.cms import open_sealed, seal, sign
 from e2s.security.environments import store, waiting
 from e2s.security.environments.delivering import renewal_reference
-from e2s.security.environments.documents import Ask, Look, sealed
+from e2s.security.environments.documents import sealed
 from e2s.security.environments.holding import Edges
 from e2s.security.environments.in_token import TokenKeeper
 from e2s.security.environments.joining import code_with_root, end, join, read_invitation, renew
 from e2s.security.environments.kinds import read_kinds, shipped, written
+from e2s.security.environments.messages import Ask, Look
 from e2s.security.environments.parcel import read_answer
 from e2s.security.environments.receiving import begin
 from e2s.security.environments.service import door

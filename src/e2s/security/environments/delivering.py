@@ -24,8 +24,8 @@ from e2s.crypto.kinds import PrivateKey
 from e2s.security.certificates.possession import Proven
 from e2s.security.enrolment.asking import Asked, Holder, Invited, Issued, Pending, Shown
 from e2s.security.environments import store
-from e2s.security.environments.documents import Ask
 from e2s.security.environments.kinds import HOLDER, Key, Kind, kind_called, kind_for
+from e2s.security.environments.messages import Ask
 from e2s.security.environments.office import Office
 from e2s.security.environments.parcel import (
     Contents,

@@ -20,10 +20,11 @@ from e2s.crypto.cms import sign
 from e2s.crypto.ports import Signer
 from e2s.security.enrolment.invitations import code_of, read_code
 from e2s.security.environments import waiting as waits
-from e2s.security.environments.documents import NONCE_BYTES, End, Look, Offer, read_offer, sealed
+from e2s.security.environments.documents import read_offer, sealed
 from e2s.security.environments.holding import KIND, ORIGIN, Edges, Invitation, Keeper
 from e2s.security.environments.judging import LEAST_DIGEST, check_root
 from e2s.security.environments.kinds import Kinds, kind_called
+from e2s.security.environments.messages import NONCE_BYTES, End, Look, Offer
 from e2s.security.environments.receiving import begin, done, finish, under_way
 from e2s.security.environments.renewing import begin_renewal
 from e2s.security.environments.waiting import Waiting

@@ -41,8 +41,9 @@ from e2s.crypto.forms import Form, boolean, digest, list_of, octets_max, record,
 from e2s.crypto.keys import spki_of
 from e2s.crypto.kinds import PrivateKey, kind_of
 from e2s.crypto.ports import Opener, Signer
-from e2s.security.environments.documents import PARCEL, check_mac, parcel_mac
+from e2s.security.environments.documents import check_mac, parcel_mac
 from e2s.security.environments.kinds import MAX_KEYS
+from e2s.security.environments.messages import PARCEL
 
 LABEL: Final = "e2s/1/pse-answer"
 MAX_BYTES: Final = 1024 * 1024

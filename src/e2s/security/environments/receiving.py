@@ -13,7 +13,7 @@ from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import KeyOpener
 from e2s.security.certificates.certify import request
 from e2s.security.environments import waiting as waits
-from e2s.security.environments.documents import NONCE_BYTES, Ask, sealed
+from e2s.security.environments.documents import sealed
 from e2s.security.environments.holding import (
     EPHEMERAL_SUITE,
     KIND,
@@ -26,6 +26,7 @@ from e2s.security.environments.holding import (
 )
 from e2s.security.environments.judging import Judged, judged
 from e2s.security.environments.kinds import HOLDER, Kind
+from e2s.security.environments.messages import NONCE_BYTES, Ask
 from e2s.security.environments.parcel import Delivered
 from e2s.security.environments.renewing import renewed, without_before
 from e2s.security.environments.service import RECEIPT

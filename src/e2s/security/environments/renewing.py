@@ -20,7 +20,6 @@ from e2s.crypto.kinds import PrivateKey
 from e2s.security.certificates.certify import request
 from e2s.security.environments import waiting as waits
 from e2s.security.environments.delivering import renewal_reference
-from e2s.security.environments.documents import NONCE_BYTES, Ask
 from e2s.security.environments.holding import (
     EPHEMERAL_SUITE,
     ORIGIN,
@@ -30,6 +29,7 @@ from e2s.security.environments.holding import (
     names_of,
 )
 from e2s.security.environments.kinds import HOLDER, Kind
+from e2s.security.environments.messages import NONCE_BYTES, Ask
 from e2s.security.environments.service import RECEIPT
 from e2s.security.environments.waiting import Waiting
 from e2s.security.keys.generation import generate

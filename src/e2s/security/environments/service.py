@@ -22,7 +22,6 @@ from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.environments import store
 from e2s.security.environments.delivering import DOOR, check_own, deliver, meant_by, receive, renewal_of
 from e2s.security.environments.documents import (
-    Offer,
     check_meant,
     read_ask,
     read_end,
@@ -31,6 +30,7 @@ from e2s.security.environments.documents import (
     sealed,
 )
 from e2s.security.environments.kinds import kinds_in
+from e2s.security.environments.messages import Offer
 from e2s.security.environments.office import Office
 from e2s.security.environments.overdue import sweep
 from e2s.security.repository.rates import RateLimit
