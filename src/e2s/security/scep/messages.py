@@ -5,18 +5,20 @@ Read strictly: the signature is checked before anything in it is believed; who s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from e2s.base.errors import Refusal
 from e2s.crypto import cms, der, oids
 from e2s.crypto.certificates import Certificate, read_self_made
 from e2s.crypto.cms.attributes import attribute
 from e2s.crypto.ports import Signer
+
+T = TypeVar("T")
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 NONCE_BYTES: Final = 16
@@ -109,7 +111,7 @@ def hear(octets: bytes) -> Heard:
     """Read a message; raises ``too-large``, ``bad-message``, ``nonce-missing`` or ``cms-...``."""
     if len(octets) > MAX_MESSAGE_BYTES:
         raise Refusal("too-large", "the message is larger than may be read", size=len(octets))
-    signed = cms.read_signed(cms.normalised(octets, max_bytes=MAX_MESSAGE_BYTES), _LIMITS)
+    signed = in_der(octets, lambda found: cms.read_signed(found, _LIMITS))
     other = signed.other_attributes
     if signed.content_type != oids.DATA:
         raise Refusal("bad-message", "a message carries an envelope as plain data")
@@ -126,6 +128,16 @@ def hear(octets: bytes) -> Heard:
         transaction=transaction,
         sender_nonce=_nonce(other, oids.SCEP_SENDER_NONCE, needed=True),
     )
+
+
+def in_der(octets: bytes, read: Callable[[bytes], T]) -> T:
+    """What ``read`` makes of CMS, which most devices write in DER; other CMS is brought to it first."""
+    try:
+        return read(octets)
+    except Refusal as refusal:
+        if not refusal.rule.startswith("der-"):
+            raise
+    return read(cms.normalised(octets, max_bytes=MAX_MESSAGE_BYTES))
 
 
 def read_message(octets: bytes) -> Message:

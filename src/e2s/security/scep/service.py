@@ -19,6 +19,7 @@ from e2s.base.errors import Refusal, Unreachable
 from e2s.base.http import Request, Response, refused
 from e2s.crypto import cms, oids
 from e2s.crypto.kinds import kind_of
+from e2s.crypto.ports import Opener
 from e2s.security.enrolment.asking import Desk, Pending
 from e2s.security.enrolment.setting import DoorSetting
 from e2s.security.repository.rates import RateLimit, Rates
@@ -33,6 +34,7 @@ from e2s.security.scep.messages import (
     Status,
     fail_of,
     hear,
+    in_der,
     written,
 )
 
@@ -176,14 +178,17 @@ def _opened(message: Message, keys: DoorKeys) -> bytes:
     """
     if kind_of(message.signer.public_key.__class__) != "rsa":
         raise Refusal("not-rsa", "SCEP's answers are sealed to RSA keys: other keys enrol at another door")
-    envelope = cms.normalised(message.envelope, max_bytes=MAX_MESSAGE_BYTES)
     for opener in keys.openers[:-1]:
         try:
-            return cms.open_sealed(envelope, opener, allow_legacy=True)[1]
+            return _opened_by(opener, message.envelope)
         except Refusal as refusal:
             if refusal.rule != "not-for-me":
                 raise
-    return cms.open_sealed(envelope, keys.openers[-1], allow_legacy=True)[1]
+    return _opened_by(keys.openers[-1], message.envelope)
+
+
+def _opened_by(opener: Opener, envelope: bytes) -> bytes:
+    return in_der(envelope, lambda found: cms.open_sealed(found, opener, allow_legacy=True)[1])
 
 
 def _octets(request: Request, message: str) -> bytes:
