@@ -24,7 +24,8 @@ class Nonces:
 
     def __init__(self, random: Callable[[int], bytes], *, most: int = 65536) -> None:
         """``most`` numbers are remembered."""
-        self._key = random(32)
+        # in steps: computed in one, it would give the turn to other threads each time
+        self._mac = hmac.new(random(32), digestmod="sha256")
         self._most = most
         self._next = 0
         self._used = bytearray((most + 7) // 8)
@@ -63,7 +64,9 @@ class Nonces:
         return octets
 
     def _tag(self, octets: bytes) -> bytes:
-        return hmac.digest(self._key, octets, "sha256")[:_TAG_BYTES]
+        mac = self._mac.copy()
+        mac.update(octets)
+        return mac.digest()[:_TAG_BYTES]
 
 
 def _bad() -> Refusal:
