@@ -198,7 +198,7 @@ HMAC_SHA384: Final = "1.2.840.113549.2.10"
 HMAC_SHA512: Final = "1.2.840.113549.2.11"
 
 # Messages protected by a password (RFC 4211, 4.4; RFC 9045; RFC 8018, A.5)
-PASSWORD_MAC: Final = "1.2.840.113533.7.66.13"
+PASSWORD_MAC: Final = "1.2.840.113533.7.66.13"  # noqa: S105 - the name of one
 PBMAC1: Final = "1.2.840.113549.1.5.14"
 HMAC_SHA1_OLD: Final = "1.3.6.1.5.5.8.1.2"
 
