@@ -18,7 +18,7 @@ from e2s.base.database import Database
 from e2s.base.errors import E2SError, Refusal
 from e2s.base.instants import format_instant
 from e2s.base.wire import b64u
-from e2s.community import assembly_enrolment
+from e2s.community import assembly_enrolment, doctor
 from e2s.community.authority import ROOT_LIST, open_component_ca
 from e2s.community.making import Tools
 from e2s.community.renewing import AGAIN
@@ -220,6 +220,22 @@ def stamper(whole: Whole) -> StampClient:
         clock=whole.clock,
         random=secrets.token_bytes,
     )
+
+
+def test_the_doctor_names_what_nobody_renews_by_itself(whole):
+    def said() -> doctor.Symptom:
+        found = doctor.examine(whole.folder, whole.clock, whole.community)
+        return next(one for one in found if one.what == "certificates")
+
+    assert said().state == doctor.FINE
+    for _ in range(5):
+        later(whole, timedelta(days=100))
+    assert said().state == doctor.ADVICE
+    assert "acquirer-gateway gateway" in said().detail
+    assert "tls-server" not in said().detail
+    assert "enrolment" not in said().detail
+    passed(whole, timedelta(days=300))
+    assert said().state == doctor.LACKS
 
 
 class Killed(BaseException):

@@ -15,12 +15,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
-from e2s.base.errors import Refusal
+from e2s.base.errors import Misuse, Refusal
 from e2s.base.instants import Clock, format_instant
 from e2s.community.description import Community
 from e2s.community.home import CommunityHome
 from e2s.community.processes import process_of
 from e2s.community.publishers import repository_of
+from e2s.crypto.certificates import Certificate
+from e2s.security.pki.renewals import due
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.fetching import crl_path
 
@@ -35,6 +37,8 @@ _PROGRAMS: Final = {
     "chromium": "to drive the pages in tests (Debian: chromium)",
     "tinyproxy": "to test the wallet through a proxy (Debian: tinyproxy)",
 }
+#: How many certificates are named.
+_SHOWN: Final = 6
 _FORGETFUL: Final = frozenset({"tmpfs", "ramfs"})
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"})
 
@@ -49,13 +53,13 @@ class Symptom:
 
 
 def examine(folder: Path, clock: Clock, community: Community | None = None) -> list[Symptom]:
-    """Look at the machine and, with a community, at memory, ports and how long the root's list is good."""
+    """Look at the machine and, with a community, at memory, ports, the root's list and certificates."""
     found = [_python(), *_packages(), *_programs(), _kernel(), _clock(clock), _disk(folder), _durable(folder)]
     if community:
         whole = CommunityHome(folder)
         found += [_memory(len(community.components)), *_ports(community, whole)]
         if whole.founded:
-            found.append(_root_list(community, whole, clock))
+            found += [_root_list(community, whole, clock), _certificates(community, whole, clock)]
     return found
 
 
@@ -182,3 +186,38 @@ def _root_list(community: Community, whole: CommunityHome, clock: Clock) -> Symp
     if now >= until - _ROOT_LIST_LEFT:
         return Symptom("root's list", ADVICE, f"{shown}: hold a ceremony that makes a new one")
     return Symptom("root's list", FINE, shown)
+
+
+def _certificates(community: Community, whole: CommunityHome, clock: Clock) -> Symptom:
+    """Which published certificates are in the last third of their life: what nobody renewed.
+
+    What stands under ``component`` is used by enrolment alone; the repository has its newer certificates for
+    answers elsewhere.
+    """
+    now = clock.now()
+    held = {
+        f"{component.name} {label}": certificate
+        for component in community.components.values()
+        for label, certificate in _published(whole, component.name)
+        if label != "ocsp" and (label != "component" or component.kind == "enrolment")
+    }
+    over = sorted(name for name, one in held.items() if now >= one.not_after)
+    if over:
+        return Symptom("certificates", LACKS, f"over: {_some(over)}")
+    old = sorted(name for name, one in held.items() if due(one, now))
+    if old:
+        return Symptom("certificates", ADVICE, f"a third of the life is left, or less: {_some(old)}")
+    return Symptom("certificates", FINE, f"{len(held)} have more than a third of their life left")
+
+
+def _published(whole: CommunityHome, component: str) -> Iterator[tuple[str, Certificate]]:
+    for path in sorted(whole.public(component, "any").parent.glob("*.pem")):
+        try:
+            yield path.stem, whole.certificates(component, path.stem)[0]
+        except (Misuse, Refusal):
+            continue
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
