@@ -11,7 +11,7 @@ import pytest
 
 from tests.fire import disks
 
-KILLS = 1000 if os.environ.get("E2S_SOAK") else 8
+KILLS = 1000 if os.environ.get("E2S_SOAK") else 5
 #: The same in each run of the tests; a soak draws its own.
 SEED = os.urandom(8).hex() if os.environ.get("E2S_SOAK") else "short"
 

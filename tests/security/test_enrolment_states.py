@@ -182,7 +182,7 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=400 if os.environ.get("E2S_SOAK") else 15,
+    max_examples=400 if os.environ.get("E2S_SOAK") else 8,
     stateful_step_count=25,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
