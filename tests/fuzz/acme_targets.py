@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -190,7 +191,8 @@ class _Told(Reach):
         ours, theirs = socket.socketpair()
 
         def answer() -> None:
-            with theirs:
+            with theirs, suppress(OSError):
+                theirs.recv(65536)
                 theirs.sendall(self.__dict__["octets"][:65536])
 
         threading.Thread(target=answer, daemon=True).start()
