@@ -23,7 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.figure import Figure
-from e2s.security.directory.entries import Entry, Held, Role, sight
+from e2s.security.directory.entries import Entry, Held, Role
+from e2s.security.directory.sights import sight
 from e2s.security.keys.generation import generate
 from e2s.security.pki.orders import Order
 from tests.worlds.directory import OFFICER, Published

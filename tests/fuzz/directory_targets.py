@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from e2s.base.errors import Refusal
-from e2s.security.directory.entries import CA, PAIR, certificates_of, read_pair, sight, write_pair
+from e2s.security.directory.entries import CA, PAIR, certificates_of, read_pair, write_pair
 from e2s.security.directory.names import read_dn, read_suffix, same, write_dn
+from e2s.security.directory.sights import sight
 from e2s.security.directory.targets import read_target, write_target
 from e2s.security.directory.tree import Tree
 from tests.fuzz.ground import pki

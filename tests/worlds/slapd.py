@@ -102,9 +102,18 @@ class Server:
     def stop(self, how: int = signal.SIGTERM) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            if how not in {signal.SIGSTOP, signal.SIGCONT}:
+            if how == signal.SIGSTOP:
+                while not self._frozen(self.process.pid):
+                    time.sleep(0.01)
+            elif how != signal.SIGCONT:
                 self.process.wait(30)
                 self.process = None
+
+    @staticmethod
+    def _frozen(process: int) -> bool:
+        """Whether every thread stands still: a signal takes its time."""
+        tasks = Path(f"/proc/{process}/task").glob("*/stat")
+        return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
     def search(self, *words: str) -> str:
         """What ldapsearch prints, as anybody."""

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
-from typing import Any, Final, NamedTuple
-
-from cryptography import x509
+from typing import Final, NamedTuple
 
 from e2s.base.errors import Refusal
 from e2s.crypto import der
-from e2s.crypto.certificates import MAX_CERTIFICATE_BYTES, UNREADABLE
+from e2s.security.directory.sights import MAX_NAMES, Facts
 
 #: RFC 4523, 2 and 5: values whose transfer is the DER, for which the option stands.
 USER: Final = "userCertificate;binary"
@@ -44,8 +41,7 @@ OWNED: Final = (
     DELTA_LIST,
 )
 BINARY: Final = frozenset({USER, CA, PAIR, LIST, AUTHORITY_LIST, DELTA_LIST})
-#: How many names of one kind an entry takes from its certificates, and how long a text may be.
-MAX_NAMES: Final = 32
+#: How long a text of an entry may be.
 MAX_TEXT: Final = 256
 _MAX_PAIR_BYTES: Final = 80 * 1024
 
@@ -58,16 +54,6 @@ class Role(Enum):
     USER = 0
     CA = 1
     PAIR = 2
-
-
-class Facts(NamedTuple):
-    """What an entry says of one of its certificates beside its octets; texts as they stand in it."""
-
-    common: str = ""
-    units: tuple[str, ...] = ()
-    mails: tuple[str, ...] = ()
-    uris: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
 
 
 class Held(NamedTuple):
@@ -117,55 +103,6 @@ def _with_classes(wanted: tuple[bytes, ...], found: tuple[bytes, ...]) -> tuple[
 
 def _compared(name: str) -> Callable[[bytes], bytes]:
     return bytes if name in BINARY or name == "labeledURI" else bytes.lower
-
-
-class Sight(NamedTuple):
-    """A certificate as far as its place and its entry ask; its key is not read, which nobody here uses."""
-
-    facts: Facts
-    subject: x509.Name
-    issuer: x509.Name
-    ca: bool
-    uses: frozenset[str]
-    ends: datetime
-    serial: int
-
-
-def sight(octets: bytes) -> Sight:
-    """Read a certificate, DER, for the directory; raises :class:`Refusal` ``bad-certificate``."""
-    if len(octets) > MAX_CERTIFICATE_BYTES:
-        raise Refusal("bad-certificate", "the certificate is larger than may be read", size=len(octets))
-    try:
-        return _seen(x509.load_der_x509_certificate(octets))
-    except UNREADABLE as error:
-        raise Refusal("bad-certificate", "the octets are not a certificate that can be read") from error
-
-
-def _seen(parsed: x509.Certificate) -> Sight:
-    values: dict[type, Any] = {type(one.value): one.value for one in parsed.extensions}
-    names: dict[type, list[str]] = {}
-    for name in values.get(x509.SubjectAlternativeName, ()):
-        names.setdefault(type(name), []).append(str(name.value))
-    common, units = "", list[str]()
-    for attribute in parsed.subject:
-        if attribute.oid == x509.NameOID.COMMON_NAME:
-            common = common or str(attribute.value)
-        elif attribute.oid == x509.NameOID.ORGANIZATIONAL_UNIT_NAME:
-            units.append(str(attribute.value))
-    uris, mails, hosts, ips = (tuple(names.get(kind, ())[:MAX_NAMES]) for kind in _NAMES)
-    basic = values.get(x509.BasicConstraints)
-    return Sight(
-        facts=Facts(common, tuple(units[:MAX_NAMES]), tuple(filter(str.isascii, mails)), uris, hosts + ips),
-        subject=parsed.subject,
-        issuer=parsed.issuer,
-        ca=basic is not None and basic.ca,
-        uses=frozenset(one.dotted_string for one in values.get(x509.ExtendedKeyUsage, ())),
-        ends=parsed.not_valid_after_utc,
-        serial=parsed.serial_number,
-    )
-
-
-_NAMES: Final = (x509.UniformResourceIdentifier, x509.RFC822Name, x509.DNSName, x509.IPAddress)
 
 
 def person(uid: str, held: Sequence[Held]) -> dict[str, tuple[bytes, ...]]:

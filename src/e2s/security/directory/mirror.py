@@ -22,7 +22,8 @@ from e2s.base.instants import Clock
 from e2s.base.outbox import Outbox
 from e2s.crypto.certificates import Certificate
 from e2s.security.directory import store
-from e2s.security.directory.entries import Entry, Facts, Held, HeldList, Role, sight
+from e2s.security.directory.entries import Entry, Held, HeldList, Role
+from e2s.security.directory.sights import Facts, sight
 from e2s.security.directory.tree import Tree
 from e2s.security.repository.following import Change, Feed
 from e2s.security.repository.published import Listed

@@ -68,21 +68,27 @@ class Publisher:
         self._next: datetime | None = None
         #: The CAs to the end of whose feed we came.
         self._whole: set[bytes] = set()
+        #: By CA, why its newest lists were not taken: that keeps no change waiting.
+        self._refused: dict[bytes, Refusal] = {}
         self._claim()
         for one in self._mirrors:
             one.found()
 
     def all(self) -> Sent:
-        """Take and send until nothing waits; raises what the CA or the directory says."""
-        sent = Sent()
-        while True:
+        """Take and send until nothing waits; raises what the CA or the directory says.
+
+        That a list is refused is raised when all else is done.
+        """
+        sent, some, more = Sent(), Sent(), True
+        while more or some != Sent():
             more = self._take()
-            sent += self._send(LIST)
+            some = self._send(LIST)
             if not more:
-                some = self._send(ENTRY)
-                if some == Sent():
-                    return sent
-                sent += some
+                some += self._send(ENTRY)
+            sent += some
+        for refusal in self._refused.values():
+            raise refusal
+        return sent
 
     def tick(self) -> Sent:
         """Take what is new, send what waits, some rounds of it; what cannot be done now is tried later."""
@@ -100,11 +106,16 @@ class Publisher:
         return any(more) or self._mirror.take_ended() > 0
 
     def _take_of(self, mirror: Mirror) -> bool:
-        mirror.take_lists()
+        ca = mirror.authority.digest
+        try:
+            mirror.take_lists()
+            self._refused.pop(ca, None)
+        except Refusal as refusal:
+            self._refused[ca] = refusal
         if mirror.take_changes():
-            self._whole.discard(mirror.authority.digest)
+            self._whole.discard(ca)
             return True
-        self._whole.add(mirror.authority.digest)
+        self._whole.add(ca)
         return False
 
     def _take_if(self) -> bool:
@@ -115,7 +126,7 @@ class Publisher:
                 more |= self._take_of(one)
             except E2SError as error:
                 rule = error.rule
-        self._tell("feed", rule)
+        self._tell("feed", rule or next((one.rule for one in self._refused.values()), ""))
         with suppress(Unreachable):
             more |= self._mirror.take_ended() > 0
         return more

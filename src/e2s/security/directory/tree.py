@@ -30,8 +30,9 @@ from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.security.certificates.profiles import PROFILES
 from e2s.security.directory import entries
-from e2s.security.directory.entries import Entry, Held, HeldList, Role, Sight
+from e2s.security.directory.entries import Entry, Held, HeldList, Role
 from e2s.security.directory.names import Dn, label, read_dn, same, write_dn
+from e2s.security.directory.sights import Sight
 
 _URN: Final = "urn:e2s:"
 #: Who has a certificate for one of these is a process, not a person.
@@ -74,7 +75,7 @@ class Tree:
         # one of another community's CA stands with its issuer (RFC 4523, 2.3)
         if _values(seen.subject)[0] == self.community:
             return Place(self._named(seen.subject), Role.CA)
-        return Place(self._named(seen.issuer), Role.PAIR)
+        return Place(self._named(seen.parsed.issuer), Role.PAIR)
 
     def of_ca(self, certificate: Certificate) -> str:
         """The key of a CA's own entry, by its subject."""
