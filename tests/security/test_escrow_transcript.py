@@ -108,6 +108,17 @@ def test_another_root_is_not_ours(told):
         judge_transcript(told.octets, [])
 
 
+def test_who_is_certified_by_another_root_that_is_trusted_has_no_say(told):
+    """The same name under a root of another community, which somebody trusts beside ours."""
+    other = make_pki()
+    impostor = other.signer("component", told.world.signer.certificate.name)
+    octets = sign(wire.encode(told.document), oids.DATA, impostor, read_transcript(told.octets).at)
+    for anchors in ([told.world.pki.root, other.root], [other.root, told.world.pki.root]):
+        with pytest.raises(E2SError, match="unknown-root"):
+            judge_transcript(octets, anchors)
+        assert judge_transcript(told.octets, anchors).state == "received"
+
+
 def test_another_component_does_not_sign_it(told):
     impostor = told.world.pki.signer("component", "urn:e2s:market:authority:repository")
     octets = sign(wire.encode(told.document), oids.DATA, impostor, read_transcript(told.octets).at)

@@ -12,12 +12,10 @@ from datetime import datetime
 from e2s.base import wire
 from e2s.base.errors import Refusal
 from e2s.base.instants import parse_instant
-from e2s.base.rights import Authoriser, TableAuthoriser
 from e2s.crypto.certificates import Certificate
-from e2s.security.ceremonies import ceremony_record
-from e2s.security.ceremonies.ceremony_record import Chain
 from e2s.security.escrow.moving import with_moves
 from e2s.security.escrow.policy import Policy, policy_of
+from e2s.security.escrow.recorded import Judges, ceremonies
 from e2s.security.escrow.rules import (
     Judge,
     Kept,
@@ -50,7 +48,6 @@ from e2s.security.escrow.words import (
     digest_of,
     read,
 )
-from e2s.security.verification.verifier import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +106,13 @@ def judge_transcript(octets: bytes, anchors: Sequence[Certificate]) -> Account:
     rules of a case.
     """
     given = read_transcript(octets)
-    chain = _ceremonies(given, anchors)
+    root, chain = ceremonies(given, anchors)
     policies, pairs = _policies(given)
     case = read(wire.unb64u(given.document["case"]), CASE)
     policy = policies.get(case.document["policy"])
     if policy is None:
         raise Refusal("other-policy", "the case's policy is not among those that were agreed")
-    judges = _Judges(given, anchors, chain, policy.domain)
+    judges = Judges(given, root, chain, policy.domain)
     loose = judges.made(required=False)
     loose.keeper(word_of(given), given.at)
     before: Policy | None = None
@@ -271,60 +268,3 @@ def _kept(given: Mapping[str, object], policies: Mapping[str, Policy], judge: Ju
     moves = [read(wire.unb64u(one), RESHARE, ACCEPT) for one in given["moves"]]  # type: ignore[attr-defined]
     instants = {one.id: parse_instant(one.document["at"]) for one in moves}
     return with_moves(kept_of(word, policy), moves, policies, judge, instants)
-
-
-def _ceremonies(given: Transcript, anchors: Sequence[Certificate]) -> Chain:
-    """The ceremonies of that anchor which held them; raises what the others' refusals were."""
-    refusal = Refusal("no-anchor", "no root is trusted")
-    for anchor in anchors:
-        try:
-            return ceremony_record.chain(
-                [ceremony_record.read(one, anchor) for one in given.octets("records")]
-            )
-        except Refusal as found:
-            refusal = found
-    raise refusal
-
-
-class _Judges:
-    """Who could say what at an instant, by the records and lists that are in the transcript."""
-
-    def __init__(self, given: Transcript, anchors: Sequence[Certificate], chain: Chain, domain: str) -> None:
-        self._verifier, self._lists = Verifier(tuple(anchors)), tuple(given.octets("lists"))
-        self._chain, self._said, self._domain = chain, given.document, domain
-        if chain.newest.community != given.document["community"]:
-            raise Refusal("other-vault", "the records are of another community")
-
-    def made(self, *, required: bool) -> Judge:
-        """A judge; ``required``: who is judged must not be revoked by lists of that instant."""
-
-        def check(
-            certificate: Certificate,
-            others: Sequence[Certificate],
-            *,
-            purpose: str | None,
-            name: str | None,
-            at: datetime,
-        ) -> None:
-            self._verifier.judge(
-                certificate,
-                others,
-                self._lists,
-                at=at,
-                purpose=purpose,
-                name=name,
-                require_revocation=required,
-            ).or_refuse()
-
-        return Judge(
-            check=check,
-            rights=self._rights,
-            community=self._said["community"],
-            vault=self._said["vault"],
-            domain=self._domain,
-        )
-
-    def _rights(self, at: datetime) -> Authoriser:
-        """The rights that the newest record of then left in force."""
-        held = [record for record in self._chain.records if record.at <= at]
-        return TableAuthoriser(held[-1].rights if held else frozenset())
