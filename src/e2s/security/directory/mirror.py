@@ -30,8 +30,10 @@ from e2s.security.repository.published import Listed
 from e2s.security.verification.crls import CrlIndex
 from e2s.security.verification.followed import older
 
-#: How many changes are taken in one transaction.
+#: How many changes are asked for at once, and about how many are taken in one transaction: each waits for the
+#: disk.
 MOST_CHANGES: Final = 1000
+_MOST_TAKEN: Final = 4000
 _MOST_ENDED: Final = 500
 #: What waits: entries of lists are sent before all others.
 LIST: Final = "list"
@@ -128,7 +130,12 @@ class Mirror:
         """Take the next changes; how many, none when there are none yet."""
         with self.database.glance() as connection:
             after = store.followed(connection, self.authority.digest)
-        changes = self._feed.changes(after, MOST_CHANGES)
+        changes: list[Change] = []
+        while len(changes) < _MOST_TAKEN:
+            some = self._feed.changes(changes[-1].number if changes else after, MOST_CHANGES)
+            changes += some
+            if len(some) < MOST_CHANGES:
+                break
         if changes:
             with self.database.transaction() as connection:
                 self._apply(connection, changes)

@@ -20,8 +20,8 @@ from e2s.security.directory import store
 from e2s.security.directory.mirror import ENTRY, LIST, Mirror
 from e2s.security.directory.sending import Sender
 
-#: How many entries are sent before they are forgotten, and how often in one go.
-BATCH: Final = 500
+#: How many entries are sent before they are forgotten, fewer of lists, which may be long; how often in one go.
+BATCH: Final = {ENTRY: 2000, LIST: 50}
 MOST_ROUNDS: Final = 25
 SOON: Final = timedelta(seconds=1)
 SLOWEST: Final = timedelta(seconds=60)
@@ -152,7 +152,7 @@ class Publisher:
     def _send(self, topic: str) -> Sent:
         """Send the oldest that wait, and forget them; raises :class:`Unreachable` or ``directory-denied``."""
         with self._database.glance() as connection:
-            rows = self._outbox.waiting(connection, topic, BATCH)
+            rows = self._outbox.waiting(connection, topic, BATCH[topic])
         if not rows:
             return Sent()
         keys = list(dict.fromkeys(body.decode() for _, body in rows))
