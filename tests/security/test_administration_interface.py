@@ -16,7 +16,10 @@ import pytest
 from e2s.base import wire
 from e2s.base.wire import Document
 from e2s.security.administration.logins import CHALLENGE_LIFE, IDLE, LIFE, MOST_OF_ONE
+from e2s.security.enrolment.asking import Asked, Pending
 from tests.worlds.administration import AUDREY, PAULA, Administration, Interface
+from tests.worlds.enrolment import World as Enrolment
+from tests.worlds.enrolment import csr
 from tests.worlds.pki import make_pki
 from tests.worlds.registration import OLGA
 
@@ -331,6 +334,31 @@ def test_a_policy_is_changed_and_brought_back_by_two(served):
     decide = {"act": "decide", "proposal": again, "decision": "approve"}
     assert served.say(decide, world.paula, paula)[1]["answer"]["version"] == 3
     assert served.call("GET", "/v1/policies/registration", token=paula)[1]["content"] == text
+
+
+def test_a_request_for_enrolment_is_decided_by_an_officers_word(served, tmp_path):
+    world = served.world
+    (tmp_path / "enrolment").mkdir()
+    desk = Enrolment(tmp_path / "enrolment", pki=world.pki, clock=world.clock, officers=world.officers)
+    asked = Asked(
+        door="est",
+        transaction=b"1",
+        request=csr("urn:e2s:market:authority:stamps"),
+        shown=desk.invited("tsa", ("urn:e2s:market:authority:stamps",)),
+    )
+    assert isinstance(desk.desk.ask(asked), Pending)
+    world.desk.enrolment = desk.office
+    token = served.login(world.oskar)
+    (waits,) = served.call("GET", "/v1/requests", token=token)[1]["requests"]
+    assert (waits["profile"], waits["officer"], waits["door"]) == ("tsa", OLGA, "est")
+    act = {"act": "decide-request", "request": waits["request"], "decision": "approve"}
+    # who invited does not decide
+    inviter = served.login(world.olga)
+    problem(served.say(act, world.olga, inviter), 403, "same-officer")
+    assert served.say(act, world.oskar, token)[1]["answer"]["officer"] == world.oskar.certificate.name
+    assert served.call("GET", "/v1/requests", token=token)[1]["requests"] == []
+    world.desk.enrolment = None
+    desk.close()
 
 
 def test_two_officers_at_once_and_one_of_two_decisions_counts(served):

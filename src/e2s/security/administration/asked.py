@@ -11,6 +11,7 @@ from e2s.security.administration.subjects import MAX_BYTES
 _Why: TypeAlias = Annotated[str, Meta(min_length=1, max_length=300)]
 _WhyOrNot: TypeAlias = Annotated[str, Meta(max_length=300)]
 _Case: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9-]+$", min_length=1, max_length=64)]
+_Request: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]+$", min_length=1, max_length=64)]
 _Serial: TypeAlias = Annotated[str, Meta(pattern=r"^[1-9a-f][0-9a-f]{0,39}$")]
 _Policy: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z-]{1,64}$")]
 _Number: TypeAlias = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -125,7 +126,7 @@ class Decide(Strict, tag="decide", tag_field="act"):
 class DecideRequest(Strict, tag="decide-request", tag_field="act"):
     """Approve a request for enrolment that waits, or decline it."""
 
-    request: _Case
+    request: _Request
     decision: _Decision
     why: _WhyOrNot = ""
 
