@@ -354,6 +354,14 @@ def test_a_subject_is_that_of_the_certificate_or_refused(world, subject, expecte
         assert certified(world.desk.ask(ask)).subject == "CN=anna,OU=alpha,O=market"
 
 
+def test_an_address_is_the_same_however_it_is_written(world):
+    hosts = ("192.0.2.7", "2001:db8::7", SHOP)
+    shown = world.invited("tls-server", hosts, uses=2)
+    same = csr(SHOP.upper(), "192.0.2.7", "2001:0DB8:0::7")
+    assert certified(world.desk.ask(asked(shown, same))).ips == ("192.0.2.7", "2001:db8::7")
+    assert rule(world.desk.ask, asked(shown, csr("192.0.2.8"), b"2")) == "names-differ"
+
+
 def test_wishes_lie_within_what_was_shown(world):
     shown = world.invited("tls-server", (SHOP, "www.alpha.example"), uses=9)
     made = certified(world.desk.ask(asked(shown, csr(SHOP), names=(SHOP,))))

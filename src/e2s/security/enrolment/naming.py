@@ -6,6 +6,7 @@ What a request asks for beyond that is refused, and not left out silently.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 
@@ -85,10 +86,12 @@ def _known(given: tuple[str, ...]) -> frozenset[str]:
 
 def _key(name: str) -> str:
     """Hosts are the same in any case (RFC 4343), and an address however it is written; a URI is not."""
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        return name if ":" in name else name.lower()
+    if name.startswith("urn:") or "://" in name:
+        return name
+    if name[:1].isdigit() or ":" in name:
+        with suppress(ValueError):
+            return str(ip_address(name))
+    return name if ":" in name else name.lower()
 
 
 def _written(name: x509.GeneralName) -> str:
