@@ -20,7 +20,7 @@ from e2s.security.directory import store
 from e2s.security.directory.mirror import ENTRY, LIST, Mirror
 from e2s.security.directory.sending import Sender
 
-#: How many entries are sent before they are forgotten, fewer of lists, which may be long; how often in one go.
+#: How many entries are sent before they are forgotten, of lists (they may be long) fewer; how often in a go.
 BATCH: Final = {ENTRY: 2000, LIST: 50}
 MOST_ROUNDS: Final = 25
 SOON: Final = timedelta(seconds=1)
