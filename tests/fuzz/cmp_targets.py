@@ -189,7 +189,7 @@ def _renewal_seeds() -> Iterator[bytes]:
         olga = world.officer(OLGA)
     serial = f"{olga.certificate.serial:x}"
     word = sign_document(_registration(), olga, START)
-    said = {
+    said: dict[str, dict[str, Any]] = {
         KNOWN: {"type": "e2s/1/known", "serial": serial},
         RECERTIFY: {"type": "e2s/1/issue", "approval": b64u(word), "requests": [b64u(b"none")]},
         OWN: {"type": "e2s/1/renew-own", "certificate": b64u(olga.certificate.der)},

@@ -117,7 +117,9 @@ class Delivery:
 
     def state(self, reference):
         with self.office.database.reading() as connection:
-            return store.delivery(connection, reference).state
+            row = store.delivery(connection, reference)
+        assert row is not None
+        return row.state
 
     def kinds(self):
         with self.office.database.reading() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 from dataclasses import replace
 
 import pytest
@@ -89,7 +90,7 @@ def test_a_provider_is_trusted_within_limits(office, petra):
     anna = someone("anna@partner.example")
     assert verdict(state, anna)[0].name == "partner"
     assert refused(verdict, state, anna, oids.EKU_SERVER) == "wrong-purpose"
-    narrow = acts.records.State({"partner": provider(purposes=("tls-client",))})
+    narrow = records.State({"partner": provider(purposes=("tls-client",))})
     assert refused(verdict, narrow, anna) == "beyond-trust"
     assert refused(verdict, state, someone("anna@other.example")) == "beyond-trust"
     assert refused(verdict, office.state(), anna, oids.SIGNING["officer"]) in {
@@ -164,7 +165,7 @@ def test_records_are_a_chain(office, petra):
     acts.trust(office, petra, provider())
     acts.forget(office, petra, "partner")
     first, second = (one.octets for one in office.records())
-    read = {"root": PKI.root, "to": "ca"}
+    read: dict[str, Any] = {"root": PKI.root, "to": "ca"}
     assert refused(records.read_chain, (second,), **read) == "broken-chain"
     assert refused(records.read_chain, (second, first), **read) == "broken-chain"
     assert refused(records.read_chain, (first, first), **read) == "broken-chain"

@@ -95,7 +95,8 @@ def rule(act, *arguments, **named):
 def test_a_key_stays_where_it_lives_and_is_certified_renewed_and_ended(
     world, tmp_path, request, protocol, kept
 ):
-    where, phrase = InSealedFile(), "word"
+    where: InSealedFile | InToken = InSealedFile()
+    phrase = "word"
     if kept == "token":
         request.getfixturevalue("tokens")
         where, phrase = InToken(place=place(LABEL), label="own"), PIN

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -91,7 +92,7 @@ class World:
         officers: dict[str, KeySigner] | None = None,
     ) -> None:
         self.folder = folder
-        self.clock = clock or SetClock()
+        self.clock: Any = clock or SetClock()
         self.pki = pki or make_pki(at=self.clock.now() if clock else START, suite=suite)
         self.policy = policy or shipped()
         self.rights = TableAuthoriser(RIGHTS_GIVEN)
@@ -213,7 +214,7 @@ class World:
             row = pki_store.by_serial(connection, self.authority.finder, serial)
         return None if row is None else row.der
 
-    def door(self, name: str, **more) -> Handler:
+    def door(self, name: str, **more) -> Any:
         """The door of this name ("acme", "est", "cmp", "scep", "enrol") alone."""
         return door_of(name, self.desk, self.setting(**more))
 

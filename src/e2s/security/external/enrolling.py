@@ -22,7 +22,9 @@ from e2s.crypto.suites import SignatureSuite
 from e2s.security.acme.client import AcmeClient, Responder
 from e2s.security.certificates.names import general_name, subject_of
 from e2s.security.certificates.possession import read_proof
-from e2s.security.cmp import client as cmp
+from e2s.security.cmp.client import CmpClient
+from e2s.security.cmp.enrolled import Enrolled as CmpEnrolled
+from e2s.security.cmp.enrolled import Waiting
 from e2s.security.est import client as est
 from e2s.security.keys.lent import built
 from e2s.security.verification.revoked import REASONS
@@ -119,8 +121,8 @@ class ByEst:
 class ByCmp:
     """RFC 9810: messages under the secret that was told, or signed by the key that is renewed."""
 
-    client: cmp.CmpClient
-    _waiting: cmp.Waiting | None = field(default=None, repr=False)
+    client: CmpClient
+    _waiting: Waiting | None = field(default=None, repr=False)
 
     def enrol(self, request: bytes) -> Enrolled | Later:
         """As the port (p10cr, pollReq)."""
@@ -137,8 +139,8 @@ class ByCmp:
         """As the port (rr)."""
         self.client.revoke(certificate, reason)
 
-    def _came(self, found: cmp.Enrolled | cmp.Waiting) -> Enrolled | Later:
-        if isinstance(found, cmp.Waiting):
+    def _came(self, found: CmpEnrolled | Waiting) -> Enrolled | Later:
+        if isinstance(found, Waiting):
             self._waiting = found
             return Later(retry_seconds=found.seconds)
         return Enrolled(certificate=found.certificate, chain=found.chain)
