@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.figure import Figure
 from e2s.base.http import Request
@@ -36,7 +37,7 @@ def rounds() -> Iterator[Figure]:
     """The time of a delivery beside that of the plain act."""
     with TemporaryDirectory() as folder:
         world = World(Path(folder))
-        handler = door(world.desk, replace(world.setting(), origin=_ORIGIN, crls=world.lists.crls))
+        handler: Any = door(world.desk, replace(world.setting(), origin=_ORIGIN, crls=world.lists.crls))
         edges = Edges(clock=world.clock, random=secrets.token_bytes, cost=Cost(memory_kib=8, passes=1))
         pairs = []
         for number in range(ROUNDS):
@@ -77,7 +78,7 @@ def _plain(world: World) -> float:
     return time.perf_counter() - begun
 
 
-def _delivered(world: World, handler, edges: Edges, folder: Path) -> float:  # type: ignore[no-untyped-def]
+def _delivered(world: World, handler, edges: Edges, folder: Path) -> float:
     """Key management's share of as many deliveries: the answer to the ask, and the receipt."""
     folder.mkdir()
     waiting = []

@@ -29,6 +29,7 @@ from e2s.security.ceremonies.folder import REGISTER
 from e2s.security.certificates.certify import request
 from e2s.security.cmp.client import CmpClient
 from e2s.security.cmp.protection import Signed
+from e2s.security.enrolment.policy import policy_in
 from e2s.security.keys.durable import replace_file
 from e2s.security.keys.phrase import phrase_from_file
 from e2s.security.keys.software import SoftwarePse
@@ -367,7 +368,7 @@ def test_enrolment_gives_no_further_name_no_new_key_and_no_other_profile(founded
 def test_nobody_is_invited_there(founded):
     office = founded.place(ENROLMENT)
     with pytest.raises(Refusal, match="not-enrolled"):
-        assembly_enrolment.policy_in(office.home.path).rule("person")
+        policy_in(office.home.path).rule("person")
 
 
 def test_whoever_took_enrolment_over_certifies_nothing_new(founded):
