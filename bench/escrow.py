@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,7 +61,7 @@ _BOX = AESGCM(_CONTENT).encrypt(_NONCE, _PLAIN, None)
 
 def _bare() -> None:
     """One share opened by the library alone: key, agreement, derivation, unwrapping, decryption."""
-    secret = _KEY.exchange(ec.ECDH(), load_der_public_key(_EPHEMERAL))
+    secret = _KEY.exchange(ec.ECDH(), load_der_public_key(_EPHEMERAL))  # type: ignore[arg-type]  # it is on a curve
     wrapping = X963KDF(SHA256(), 32, _INFO).derive(secret)
     AESGCM(aes_key_unwrap(wrapping, _WRAPPED)).decrypt(_NONCE, _BOX, None)
 
@@ -74,7 +75,7 @@ def _approving(world: World, folder: Path) -> Figure:
     ident = world.deposit()
     for _ in range(ROUNDS):
         case = world.open(ident)
-        ours.append(seconds(lambda case=case: world.approve(case, *keepers), 1) / OFFICERS)
+        ours.append(seconds(partial(world.approve, case, *keepers), 1) / OFFICERS)
         bare.append(seconds(lambda: _approve_barely(world, database), OFFICERS))
     database.close()
     ratio = statistics.median(one / base for one, base in zip(ours, bare, strict=True))

@@ -89,8 +89,7 @@ def test_the_owner_is_told_where_the_basis_says_so(world):
 def test_several_keys_of_one_holder_come_back_together(world):
     certificate, _, key = world.pki.issue("person-agreement", ANNA, suite="ecdh-p384-aes256gcm")
     deposits.Depositor(vault=world.vault).deposit(ANNA, certificate, key)
-    with world.vault.database.reading() as connection:
-        second = store.deposit_of(connection, certificate.id).id
+    second = world.deposited(certificate)
     case = world.open(world.deposit(), second)
     world.approve(case)
     world.clock.forward(hours=80)

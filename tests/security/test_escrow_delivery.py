@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def both(tmp_path):
 def employed(desk, folder, deposit) -> SoftwarePse:
     """Anna gets the PSE of an employee."""
     setting = desk.setting(deposit=deposit, crls=desk.lists.crls, origin="http://enrol")
-    handler = door(desk.desk, setting)
+    handler: Any = door(desk.desk, setting)
 
     class Wire:
         def send(self, _origin, request):

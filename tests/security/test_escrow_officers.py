@@ -13,7 +13,7 @@ from e2s.base.instants import format_instant
 from e2s.crypto.keys import spki_of
 from e2s.security.escrow import comparing, recovering, rehearsing, resharing, sealing
 from e2s.security.escrow.policy import shipped
-from e2s.security.escrow.sharing import Share
+from e2s.security.escrow.sharing import Share, shared_again
 from e2s.security.escrow.words import RESHARE, digest_of, read, sign_at
 from e2s.security.pki.rights import RIGHTS
 from tests.worlds.escrow import DOMAIN, RITA, World
@@ -41,7 +41,7 @@ def move(world: World, *keepers) -> list[tuple[int, int]]:
             world.vault,
             one.name,
             [one.opener],
-            lambda said, k=one: sign_at(said, k.signer),
+            one.sign,
             secrets.token_bytes,
         )
         for one in keepers
@@ -130,7 +130,7 @@ def test_an_officer_who_shares_something_else_only_loses_what_she_gave(world):
     ident, (one, two, _, four, five) = world.deposit(), world.keepers
     world.govern([four, five])
     kept = _kept(world, ident)
-    parts = resharing.shared_again(
+    parts = shared_again(
         Share(1, secrets.token_bytes(32)), threshold=2, indices=(1, 2), random=secrets.token_bytes
     )
     boxes, rows = {}, []

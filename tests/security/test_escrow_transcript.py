@@ -31,7 +31,7 @@ class Told:
         world.govern(world.keepers[1:4])
         for keeper in (*world.keepers[:4], *world.keepers[:4]):
             resharing.move_all(
-                world.vault, keeper.name, [keeper.opener], lambda said, k=keeper: sign_at(said, k.signer),
+                world.vault, keeper.name, [keeper.opener], keeper.sign,
                 secrets.token_bytes,
             )  # fmt: skip
         self.octets, self.other = (self._case(ident) for _ in range(2))

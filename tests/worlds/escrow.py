@@ -10,11 +10,13 @@ from pathlib import Path
 from e2s.base import wire
 from e2s.base.database import Database
 from e2s.base.rights import TableAuthoriser
+from e2s.base.wire import Document
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import KeySigner
 from e2s.crypto.kinds import PrivateKey
 from e2s.crypto.openers import KeyOpener
 from e2s.security.ceremonies.ceremony import write_record
-from e2s.security.escrow import approving, cases, deposits, governing, recovering, store, tables
+from e2s.security.escrow import approving, casefile, cases, deposits, governing, recovering, store, tables
 from e2s.security.escrow.policy import Policy, Terms, shipped
 from e2s.security.escrow.vault import Vault
 from e2s.security.escrow.words import sign_at
@@ -31,6 +33,9 @@ HOLDERS = tuple(f"{PARTY}:keeper-{n}" for n in range(1, 9))
 
 class Person:
     """Somebody with a key that signs and one that opens."""
+
+    def sign(self, document: Document) -> bytes:
+        return sign_at(document, self.signer)
 
     def __init__(self, pki: Pki, name: str, kind: str = "officer", suite: str = "p256-sha256") -> None:
         self.name = name
@@ -177,8 +182,14 @@ class World:
 
     # -------------------------------------------------------------- what is seen
     def state(self, case: str) -> str:
+        return str(casefile.case_row(self.vault, case).state)
+
+    def deposited(self, certificate: Certificate) -> str:
+        """The deposit of this certificate's key."""
         with self.vault.database.reading() as connection:
-            return store.case(connection, case).state
+            row = store.deposit_of(connection, certificate.id)
+        assert row is not None
+        return str(row.id)
 
     def events(self) -> list[dict]:
         with self.vault.database.reading() as connection:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from e2s.base import wire
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.keys import spki_of
 from e2s.security.escrow import governing, recovering, rehearsing, resharing, store, tables
 from e2s.security.escrow.judging import judge_transcript
@@ -56,13 +57,13 @@ class Campaign:
         for owner in self.owners:
             world.deposit(owner)
         for owner in self.owners:
-            self._recover(owner.name, owner.certificate.id)
+            self._recover(owner.name, owner.certificate)
         world.clock.at = start + timedelta(days=5)
         self._rehearse()
         self._govern(2, world.keepers[2:5])
         for keeper in (*world.keepers, *world.keepers):
             resharing.move_all(
-                world.vault, keeper.name, [keeper.opener], lambda said, k=keeper: sign_at(said, k.signer),
+                world.vault, keeper.name, [keeper.opener], keeper.sign,
                 secrets.token_bytes,
             )  # fmt: skip
         world.vault.database.close()
@@ -79,14 +80,12 @@ class Campaign:
         agreed = governing.agree_document(world.vault, PAUL, rows[0].id)
         governing.take_policy(world.vault, sign_at(agreed, world.paul.signer))
 
-    def _recover(self, holder: str, certificate: str) -> None:
+    def _recover(self, holder: str, certificate: Certificate) -> None:
         world = self.world
         world.clock.at = world.pki.at
         row = self._case(holder)
         if row is None:
-            with world.vault.database.reading() as connection:
-                ident = store.deposit_of(connection, certificate).id
-            world.open(ident, to=world.otto)
+            world.open(world.deposited(certificate), to=world.otto)
             row = self._case(holder)
         with world.vault.database.reading() as connection:
             approved = {one.officer for one in store.words(connection, row.n) if one.kind == "approved"}
@@ -192,8 +191,7 @@ class Campaign:
         if [row.state for row in self._cases()] != ["received"] * (KEYS + 1):
             yield "a case that is not over"
         for owner in self.owners:
-            with world.vault.database.reading() as connection:
-                ident = store.deposit_of(connection, owner.certificate.id).id
+            ident = world.deposited(owner.certificate)
             world.clock.at = world.pki.at + timedelta(days=6)
             case = world.open(ident, to=world.otto)
             for keeper in world.keepers[3:5]:
