@@ -108,6 +108,10 @@ def test_who_was_invited_enrols(desk):
     assert desk(again)["serial"] == made["serial"]
     line = "enrol request {o} --name " + ANNA + " --out {f}/b.pem --code-file {f}/anna.code --json"
     assert desk(line, status=1)["rule"] == "invitation-used"
+    kinds = [event["kind"] for event in desk("enrol events {f}/ca --json")]
+    assert kinds[:3] == ["invitation.made", "enrolment.asked", "enrolment.issued"]
+    assert "refused" in desk("enrol events {f}/ca --last 1")
+    assert secret not in desk("enrol events {f}/ca")
     (row,) = [one for one in desk("enrol invitations {f}/ca --json") if one["reference"] == told["reference"]]
     assert (row["used"], row["state"], row["officer"]) == ("1/1", "good", OLGA)
 

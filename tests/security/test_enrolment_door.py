@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from e2s.base.errors import E2SError
 from e2s.base.http import Request
-from e2s.community.doors import Doors, door_of
+from e2s.community.doors import STORES, Doors, door_of
 from e2s.crypto.certificates import Certificate, read_certificates
 from e2s.crypto.pem import armoured
 from e2s.network.sessions.client import HttpExchange
@@ -147,6 +149,13 @@ def test_doors_lead_by_the_path_and_to_nothing_else(world):
     with pytest.raises(E2SError) as caught:
         door_of("ftp", world.desk, world.setting())
     assert caught.value.rule == "no-such-door"
+
+
+def test_where_events_wait_is_known_of_every_door(world):
+    doors = Doors(world.desk, world.setting())
+    files = {Path(str(database.engine.url.database)).name for _, database, _ in doors.outboxes}
+    assert files | {"enrolment.sqlite"} == set(STORES)
+    doors.close()
 
 
 def test_a_door_that_fails_holds_up_no_other(world):

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from e2s.cli import enrol_ask, enrol_case, enrol_decide, enrol_invite, enrol_serve
+from e2s.cli import enrol_ask, enrol_case, enrol_decide, enrol_events, enrol_invite, enrol_serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +36,7 @@ _COMMANDS: Final = (
         "Make a request a case of registration.",
         'ca e-5Xk... --home ra --officer olga --title "Anna Berg"',
     ),
+    ("events", enrol_events.events, "Show what happened at the doors.", "ca --last 20"),
     (
         "request",
         enrol_ask.request,

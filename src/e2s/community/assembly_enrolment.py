@@ -21,7 +21,6 @@ from e2s.crypto.ports import Signer
 from e2s.crypto.suites import SignatureSuite
 from e2s.network.sessions.link import read_key
 from e2s.security.certificates.profiles import profiles_in
-from e2s.security.cmp.service import CmpDoor
 from e2s.security.enrolment import linked, store
 from e2s.security.enrolment.desk import EnrolmentDesk
 from e2s.security.enrolment.linked import LinkedCa
@@ -177,14 +176,12 @@ def enrolment(place: Place) -> Assembled:
         doors.close()
         database.close()
 
-    cmp = doors.doors["cmp"]
-    further = (("cmp", cmp.database, cmp.outbox),) if isinstance(cmp, CmpDoor) else ()
     return Assembled(
         handle=doors,
         tick=tick,
         close=close,
         quick=doors.quick,
-        outboxes=(("", database, store.OUTBOX), *further),
+        outboxes=(("", database, store.OUTBOX), *doors.outboxes),
         renews={
             "component": Renewable(certificate=signer.certificate, taken=signer.take),
             "officer": Renewable(

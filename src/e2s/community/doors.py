@@ -12,10 +12,12 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final, cast
 
+from e2s.base.database import Database
 from e2s.base.errors import Misuse
 from e2s.base.http import Handler, Request, Response
+from e2s.base.outbox import Outbox
 from e2s.security.enrolment.asking import Desk
-from e2s.security.enrolment.setting import Closing, DoorSetting, Factory, Quick, Ticking
+from e2s.security.enrolment.setting import Closing, DoorSetting, Factory, Quick, Telling, Ticking
 
 #: Of each door: where it is made, and at which paths it is.
 DOORS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
@@ -29,6 +31,8 @@ DOORS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     }
 )
 _FACTORY: Final = "door"
+#: In a component's folder: where events wait, the desk's own first.
+STORES: Final = ("enrolment.sqlite", "acme.sqlite", "est.sqlite", "cmp.db", "pse.db")
 
 
 def door_of(name: str, desk: Desk, setting: DoorSetting) -> Handler:
@@ -78,6 +82,16 @@ class Doors:
             for door in made:
                 if isinstance(door, Ticking):
                     stack.callback(door.tick, now)
+
+    @property
+    def outboxes(self) -> tuple[tuple[str, Database, Outbox], ...]:
+        """Where the doors' own events wait, each by its door's name."""
+        found = []
+        for name, door in self.doors.items():
+            if hasattr(door, "outbox") and hasattr(door, "database"):
+                telling = cast(Telling, door)
+                found.append((name, telling.database, telling.outbox))
+        return tuple(found)
 
     def close(self) -> None:
         """Give back what the doors hold."""

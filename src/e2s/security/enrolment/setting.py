@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from e2s.base.database import Database
 from e2s.base.http import Handler, Request
 from e2s.base.instants import Clock
+from e2s.base.outbox import Outbox
 from e2s.crypto.kinds import PublicKey
 from e2s.crypto.ports import Signer
 from e2s.security.enrolment.asking import Desk, Issued
@@ -70,6 +72,18 @@ class Quick(Protocol):
 
     def quick(self, request: Request) -> bool:
         """Whether this is one of them."""
+
+
+class Telling(Protocol):
+    """A door with events of its own: in this database, by this outbox, until they are sent on."""
+
+    @property
+    def database(self) -> Database:
+        """Where its rows are."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Its rows that wait to leave."""
 
 
 @runtime_checkable
