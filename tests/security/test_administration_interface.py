@@ -122,6 +122,7 @@ def test_every_path_is_in_the_table(standing):
     from_table = {path.split("?")[0] for _, path, _, _ in READ} | {"/v1/drafts", "/v1/words"}
     shape = len(document["paths"])
     assert document["openapi"].startswith("3.1")
+    assert document["components"]["schemas"]["Revoke"]["additionalProperties"] is False
     # beside those of the table: log-in in two steps, and log-out
     assert shape == len(from_table) + 3
 

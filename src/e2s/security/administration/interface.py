@@ -29,6 +29,17 @@ _BEARER: Final = "Bearer "
 _RULES: Final = {404: "no-such-path", 405: "no-such-method", 400: "bad-request", 413: "too-large"}
 
 
+class _Document(JsonRenderPlugin):
+    """The document, in which what is asked has the members that are named and no other, as it is read."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document as JSON."""
+        for name, schema in openapi_schema["components"]["schemas"].items():
+            if issubclass(getattr(asked, name, object), asked.Strict):
+                schema["additionalProperties"] = False
+        return super().render(request, openapi_schema)
+
+
 def application(desk: Desk, logins: Logins) -> Litestar:
     """The interface as an ASGI application; to be served :func:`~e2s.network.sessions.guarding.guarded`."""
     counter = RefusalCounter(desk.office.component)
@@ -48,7 +59,7 @@ def application(desk: Desk, logins: Logins) -> Litestar:
                     desk.event(connection, event.kind, event.at, event.facts, event.outcome)
         return _answer(problem_of(error))
 
-    made = Litestar(
+    return Litestar(
         route_handlers=[*routes.HANDLERS, *routes_policy.HANDLERS, *routes_acts.HANDLERS],
         dependencies={
             "desk": Provide(lambda: desk, sync_to_thread=False, use_cache=True),
@@ -63,7 +74,7 @@ def application(desk: Desk, logins: Logins) -> Litestar:
             version="1",
             description="A change is a signed word: draft it, sign its octets (CMS), send it to /v1/words.",
             path="/",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+            render_plugins=[_Document(path="/openapi.json", media_type=MediaType.JSON)],
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],
             use_handler_docstrings=True,
@@ -72,10 +83,6 @@ def application(desk: Desk, logins: Logins) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    for name, schema in made.openapi_schema.components.schemas.items():
-        if issubclass(getattr(asked, name, object), asked.Strict):
-            schema.additional_properties = False
-    return made
 
 
 async def _only_json(request: Request[Any, Any, Any]) -> None:
