@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
