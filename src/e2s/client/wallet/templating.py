@@ -100,4 +100,3 @@ def page(name: str, *, status: int = 200, **values: Any) -> Response:
     """The page made of the template ``name``."""
     text = _environment().get_template(name).render(values)
     return Response(status, text.encode(), HTML)
-
