@@ -218,6 +218,11 @@ def _way(told: Told, signer: Signer | None) -> Iterator[Way]:
         with _by_acme(told, exchange) as way:
             yield way
     elif told.est:
+        if signer is not None:
+            raise Misuse(
+                "no-est-renewal",
+                "EST renews for who shows the key in TLS, and ours stays where it lives: renew by --cmp",
+            )
         yield _by_est(told, exchange)
     else:
         yield _by_cmp(told, exchange, signer)
