@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import shlex
 import shutil
 
 import pytest
 
+from e2s.base.instants import SystemClock
 from e2s.cli.main import main
+from e2s.security.keys.key_place import InToken
+from e2s.security.keys.phrase import Phrase
+from e2s.security.keys.where import make_key
+from tests.worlds.enrolment import OPERATOR, World
 from tests.worlds.registration import csr_pem
+from tests.worlds.token import LABEL, PIN, place, tokens
+
+__all__ = ["tokens"]
 
 PHRASE = " --phrase-file {f}/word"
 OLGA, PIA = (f"urn:e2s:market:authority:{name}" for name in ("olga", "pia"))
@@ -123,3 +132,44 @@ def test_who_may_not_say_whom_to_trust(folder):
     assert "own-purpose" in folder(line + " --purpose officer --officer {f}/pia" + PHRASE, status=2)
     records = folder("external records {f}/ca --json")
     assert [(one["act"], one["officer"]) for one in records] == [("trust", PIA)]
+
+
+@pytest.mark.usefixtures("tokens")
+def test_a_key_that_a_pse_keeps_in_a_token_is_found_by_its_folder(tmp_path, capsys):
+    """It is certified again where it came from, once it is time."""
+    world = World(tmp_path / "ca", clock=SystemClock())
+    with contextlib.closing(world), world.served("cmp") as served:
+        folder = tmp_path / "anna" / "signature"
+        where = InToken(place=place(LABEL), label="anna-signature")
+        new = make_key(
+            folder, where, Phrase(PIN), "p256-sha256", label="signature", random=secrets.token_bytes
+        )
+        name = "urn:e2s:market:alpha:anna"
+        made = world.authority.issue("person", new.public_key, (name,), officer=OPERATOR)
+        new.certified(made, (world.authority.certificate,)).close()
+        (tmp_path / "pin").write_text(PIN)
+        (tmp_path / "pin").chmod(0o600)
+        (tmp_path / "root.pem").write_bytes(world.pki.root.pem)
+        line = ["external", "renew", str(folder), "--cmp", served.origin, "--ca", str(tmp_path / "root.pem")]
+        with pytest.raises(SystemExit) as ended:
+            main([*line, "--phrase-file", str(tmp_path / "pin")])
+        assert ended.value.code == 1
+        assert "too-early" in capsys.readouterr().err
+        revoke = [
+            "external",
+            "revoke",
+            str(folder),
+            "--cmp",
+            served.origin,
+            "--ca",
+            str(tmp_path / "root.pem"),
+        ]
+        with pytest.raises(SystemExit) as ended:
+            main([*revoke, "--yes", "--phrase-file", str(tmp_path / "pin")])
+        assert not ended.value.code
+        assert "is revoked" in capsys.readouterr().out
+        est = ["external", "renew", str(folder), "--est", "https://x", "--ca", str(tmp_path / "root.pem")]
+        with pytest.raises(SystemExit) as ended:
+            main([*est, "--phrase-file", str(tmp_path / "pin")])
+        assert ended.value.code == 2
+        assert "no-est-renewal" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from e2s.cli.ca_home import confirm, new_phrase
 from e2s.cli.external_home import Json
 from e2s.cli.homes import phrase_of
 from e2s.cli.report import document, say
+from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.crypto.suites import signature_suite
 from e2s.network.sessions.client import HttpExchange
@@ -122,7 +123,7 @@ def enrol(  # noqa: PLR0913, PLR0917 - each is an option of the command
     new = make_key(folder, where, phrase, suite, label=LABEL, random=secrets.token_bytes)
     try:
         asked = request_for(new.key, signature_suite(suite), tuple(name))
-        with _way(told, None) as way:
+        with _way(told, None, ca) as way:
             found = _obtained(lambda: way.enrol(asked), asked, ca, wait)
         if isinstance(found, Enrolled):
             new.certified(found.certificate, found.chain).close()
@@ -146,14 +147,14 @@ def renew(
 ) -> None:
     """Have the same key certified again by its provider: CMP messages are signed by it, wherever it lives."""
     phrase = phrase_of(phrase_file, "Pass phrase, or PIN")
-    opened = open_key(folder, phrase, label=LABEL)
+    opened = open_key(folder, phrase, label=_label(folder))
     try:
         signer = opened.signer()
         held = signer.certificate
         names = names_of(held)
         told = _told(acme, est, cmp, tls_root, None, http_port, list(names), folder)
         asked = request_for(lent(signer), signer.suite, names)
-        with _way(told, signer) as way:
+        with _way(told, signer, ca) as way:
             found = _obtained(lambda: way.renew(asked, held), asked, ca, wait)
         if isinstance(found, Enrolled):
             opened.recertified(found.certificate, found.chain, phrase, random=secrets.token_bytes)
@@ -165,6 +166,7 @@ def renew(
 
 def revoke(
     folder: Folder,
+    ca: Ca,
     reason: Annotated[
         str, typer.Option("--reason", metavar="REASON", help="Why (RFC 5280, 5.3.1).")
     ] = "cessationOfOperation",
@@ -176,16 +178,22 @@ def revoke(
 ) -> None:
     """Have our certificate there revoked by its provider."""
     phrase = phrase_of(phrase_file, "Pass phrase, or PIN")
-    opened = open_key(folder, phrase, label=LABEL)
+    opened = open_key(folder, phrase, label=_label(folder))
     phrase.wipe()
     try:
         signer = opened.signer()
         confirm(f"Revoke {signer.certificate.serial:x}?", yes=yes)
-        with _way(_told(acme, "", cmp, tls_root, None, 80, [], folder), signer) as way:
+        with _way(_told(acme, "", cmp, tls_root, None, 80, [], folder), signer, ca) as way:
             way.revoke(signer.certificate, reason)
     finally:
         opened.close()
     say(f"{signer.certificate.serial:x} is revoked")
+
+
+def _label(folder: Path) -> str:
+    """What the key in a folder is called: as ``enrol`` calls its keys, or as its PSE calls this one."""
+    ours = any((folder / f"{LABEL}{suffix}").exists() for suffix in (".pse", ".pem"))
+    return LABEL if ours else folder.resolve().name
 
 
 def _told(
@@ -211,7 +219,7 @@ def _told(
 
 
 @contextlib.contextmanager
-def _way(told: Told, signer: Signer | None) -> Iterator[Way]:
+def _way(told: Told, signer: Signer | None, ca: list[Path]) -> Iterator[Way]:
     """The provider's door; ``signer`` is our certified key there, when it renews or ends."""
     exchange = HttpExchange(anchors=files.read(told.tls_root) if told.tls_root else b"")
     if told.acme:
@@ -225,7 +233,7 @@ def _way(told: Told, signer: Signer | None) -> Iterator[Way]:
             )
         yield _by_est(told, exchange)
     else:
-        yield _by_cmp(told, exchange, signer)
+        yield _by_cmp(told, exchange, signer, _roots(ca))
 
 
 @contextlib.contextmanager
@@ -262,10 +270,10 @@ def _by_est(told: Told, exchange: HttpExchange) -> Way:
     return ByEst(client=EstClient(exchange, told.est, invitation=told.code()))
 
 
-def _by_cmp(told: Told, exchange: HttpExchange, signer: Signer | None) -> Way:
+def _by_cmp(told: Told, exchange: HttpExchange, signer: Signer | None, roots: tuple[Certificate, ...]) -> Way:
     from e2s.security.cmp.client import CmpClient
     from e2s.security.cmp.protection import Protector, Shared, Signed
-    from e2s.security.external.enrolling import ByCmp
+    from e2s.security.external.enrolling import ByCmp, answering
 
     code = told.code()
     if signer is not None:
@@ -281,6 +289,7 @@ def _by_cmp(told: Told, exchange: HttpExchange, signer: Signer | None) -> Way:
         protector=protector,
         clock=SystemClock(),
         random=secrets.token_bytes,
+        judge=answering(roots, signer.chain if signer else (), SystemClock().now),
     )
     return ByCmp(client=client)
 
@@ -288,8 +297,11 @@ def _by_cmp(told: Told, exchange: HttpExchange, signer: Signer | None) -> Way:
 def _obtained(
     ask: Callable[[], Enrolled | Later], asked: bytes, ca: list[Path], wait: float
 ) -> Enrolled | Later:
-    roots = tuple(one for path in ca for one in files.certificates(path))
-    return obtained(ask, asked, roots, now=SystemClock().now, wait_seconds=wait)
+    return obtained(ask, asked, _roots(ca), now=SystemClock().now, wait_seconds=wait)
+
+
+def _roots(ca: list[Path]) -> tuple[Certificate, ...]:
+    return tuple(one for path in ca for one in files.certificates(path))
 
 
 def _say(folder: Path, found: Enrolled | Later, *, as_json: bool) -> None:

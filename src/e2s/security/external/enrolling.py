@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from e2s.base.errors import Refusal
+from e2s.crypto import oids
 from e2s.crypto.certificates import Certificate
 from e2s.crypto.kinds import SigningKey
 from e2s.crypto.suites import SignatureSuite
@@ -30,6 +31,7 @@ from e2s.security.keys.lent import built
 from e2s.security.verification.revoked import REASONS
 from e2s.security.verification.verifier import Verifier
 
+_ANSWERING: Final = frozenset({oids.EKU_CMC_RA, oids.COMPONENT})
 _CODES: Final = {name: code for code, name in REASONS.items()}
 
 
@@ -178,6 +180,33 @@ def check_came(found: Enrolled, request: bytes, roots: Sequence[Certificate], at
     Verifier(tuple(roots)).judge(
         found.certificate, found.chain, (), at=at, purpose=None, name=None, require_revocation=False
     ).or_refuse()
+
+
+def answering(
+    roots: Sequence[Certificate], known: Sequence[Certificate], now: Callable[[], datetime]
+) -> Callable[[Certificate, Sequence[Certificate]], None]:
+    """Who may sign a provider's CMP answers: a CA of ours there, or whom it certified for that.
+
+    The latter's certificate says so (RFC 9483, 3.2: cmcRA; E2S's own: component), and leads to one of
+    ``roots``, perhaps by ``known``, the issuers of our certificate.  Raises :class:`Refusal`
+    ``wrong-purpose``, or the verifier's.
+    """
+    issuers = {one.spki for one in (*roots, *known)}
+
+    def judge(certificate: Certificate, beside: Sequence[Certificate]) -> None:
+        if certificate.spki not in issuers and certificate.ekus.isdisjoint(_ANSWERING):
+            raise Refusal("wrong-purpose", "who signed the answer is not certified for that")
+        Verifier(tuple(roots)).judge(
+            certificate,
+            (*beside, *known),
+            (),
+            at=now(),
+            purpose=None,
+            name=None,
+            require_revocation=False,
+        ).or_refuse()
+
+    return judge
 
 
 def _above(certificate: Certificate, known: Sequence[Certificate]) -> tuple[Certificate, ...]:
