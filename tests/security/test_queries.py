@@ -17,7 +17,7 @@ from e2s.security.status.queries import (
     MAX_ASKED,
     MAX_QUERY_BYTES,
     NONCE,
-    PlainQueries,
+    UsualQueries,
     read_query,
     write_query,
 )
@@ -92,14 +92,21 @@ def test_an_octet_changed_is_another_query_or_none(data):
         assert refusal.rule.partition("-")[0] in {"bad", "query"}
 
 
-@given(st.integers(2**118, 2**132), st.sampled_from(["sha1", "sha256", "sha384", "sha512"]), st.data())
-def test_plain_queries_known_by_their_octets_are_read_as_by_the_reader(serial, hashing, data):
-    known = PlainQueries()
-    octets = write_query((cert_id(CA, serial, hashing),))
+@given(
+    st.integers(2**118, 2**132),
+    st.sampled_from(["sha1", "sha256", "sha384", "sha512"]),
+    st.sampled_from([0, 1, 16, 31, 32, 33]),
+    st.data(),
+)
+def test_usual_queries_known_by_their_octets_are_read_as_by_the_reader(serial, hashing, nonce_size, data):
+    known = UsualQueries()
+    told = data.draw(st.binary(min_size=nonce_size, max_size=nonce_size)) or None
+    octets = write_query((cert_id(CA, serial, hashing),), told)
     assert known.read(octets) is None
     known.add(read_query(octets).asked[0].issuer)
     size = len(der.integer(serial)) - 2
-    assert known.read(octets) == (read_query(octets) if size in {16, 17} else None)
+    usual = size in {16, 17} and nonce_size in {0, 16, 32}
+    assert known.read(octets) == (read_query(octets) if usual else None)
     bent = bytearray(octets)
     bent[data.draw(st.integers(0, len(bent) - 1))] = data.draw(st.integers(0, 255))
     found = known.read(bytes(bent))

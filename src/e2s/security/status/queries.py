@@ -21,6 +21,8 @@ NONCE = "1.3.6.1.5.5.7.48.1.2"
 _MAX_HASH_BYTES = 64
 #: Octets of serials of 128 random bits.
 _USUAL_SERIALS = (17, 16)
+#: Of nonces: what RFC 9654 asks for, and what older programs send.
+_USUAL_NONCES = (NONCE_BYTES, 16)
 #: Wishes that are heard and need not be granted: kinds of answers, of signatures (4.4.3, 4.4.7), a locator.
 _HEARD = frozenset(f"1.3.6.1.5.5.7.48.1.{number}" for number in (4, 7, 8))
 
@@ -57,35 +59,52 @@ def read_query(octets: bytes, *, most: int = MAX_ASKED) -> Query:
         raise
 
 
-class PlainQueries:
-    """Plain queries for certificates of known issuers, known by their octets up to the serial.
+class _Usual(NamedTuple):
+    """A form of queries: where CertID, serial's end and nonce are, and what stands between the last two."""
+
+    issuer: bytes
+    asked: int
+    end: int
+    between: bytes
+    nonce: int
+
+
+class UsualQueries:
+    """Queries for one certificate of a known issuer, with a nonce or without, known by their octets.
 
     They are nearly all that are asked; whatever is not one of them is for :func:`read_query` to judge.
     """
 
     def __init__(self) -> None:
         """Of no issuer yet."""
-        self._known: dict[bytes, tuple[int, bytes]] = {}
+        self._forms: dict[bytes, list[_Usual]] = {}
+        self._serials: dict[int, set[int]] = {}
 
     def add(self, issuer: bytes) -> None:
-        """Know the plain queries about an issuer, named as in :attr:`CertId.issuer`."""
+        """Know the usual queries about an issuer, named as in :attr:`CertId.issuer`."""
         for size in _USUAL_SERIALS:
             asked = der.tlv(der.SEQUENCE, issuer + der.tlv(der.INTEGER, bytes(size)))
-            octets = write_query((asked,))
-            self._known[octets[:-size]] = len(octets) - len(asked), issuer
+            for nonce_size in (0, *_USUAL_NONCES):
+                octets = write_query((asked,), bytes(nonce_size) if nonce_size else None)
+                begin, nonce = octets.index(asked), len(octets) - nonce_size
+                end = begin + len(asked)
+                form = _Usual(issuer, begin, end, octets[end:nonce], nonce)
+                self._forms.setdefault(octets[: end - size], []).append(form)
+                self._serials.setdefault(len(octets), set()).add(end - size)
 
     def read(self, octets: bytes) -> Query | None:
         """The query, or None where this can't tell; what it gives, :func:`read_query` would give."""
-        for size in _USUAL_SERIALS:
-            known = self._known.get(octets[:-size])
-            if known is not None:
-                begin, issuer = known
+        for serial in self._serials.get(len(octets), ()):
+            for issuer, begin, end, between, nonce in self._forms.get(octets[:serial], ()):
+                if octets[end:nonce] != between:
+                    continue
                 # an INTEGER in its fewest octets, positive (X.690, 8.3.2)
-                first = octets[-size]
-                if not (0 < first < 0x80 or (first == 0 and octets[1 - size] >= 0x80)):
+                first = octets[serial]
+                if not (0 < first < 0x80 or (first == 0 and octets[serial + 1] >= 0x80)):
                     return None
-                serial = int.from_bytes(octets[-size:], "big")
-                return Query((CertId(octets[begin:], issuer, serial),), None, plain=True)
+                one = CertId(octets[begin:end], issuer, int.from_bytes(octets[serial:end], "big"))
+                told = octets[nonce:] or None
+                return Query((one,), told, plain=told is None)
         return None
 
 

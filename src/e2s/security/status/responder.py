@@ -28,7 +28,7 @@ from e2s.crypto.certificates import Certificate
 from e2s.crypto.ports import Signer
 from e2s.security.status import answers, store
 from e2s.security.status.answers import Single, Status
-from e2s.security.status.queries import DIGESTS, MAX_ASKED, MAX_QUERY_BYTES, PlainQueries, Query, read_query
+from e2s.security.status.queries import DIGESTS, MAX_ASKED, MAX_QUERY_BYTES, Query, UsualQueries, read_query
 from e2s.security.verification.ocsp import hashes_of, is_delegated
 
 Key = TypeVar("Key")
@@ -125,7 +125,7 @@ class Responder:
         self._prefix = prefix
         self._voices: dict[bytes, _Voice] = {}
         self._named: dict[bytes, _Voice] = {}
-        self._plain = PlainQueries()
+        self._usual = UsualQueries()
         self._kept: dict[bytes, _Kept] = {}
         #: The same by the path of a GET, as it was asked.
         self._at_path: dict[str, _Kept] = {}
@@ -151,7 +151,7 @@ class Responder:
             named = b"".join(map(der.octet_string, hashes_of(ca, hashing)))
             for algorithm in algorithms:
                 self._named[algorithm + named] = voice
-                self._plain.add(algorithm + named)
+                self._usual.add(algorithm + named)
 
     def due(self, at: datetime) -> tuple[Certificate, ...]:
         """The CAs whose delegate's certificate is in its last third, or over: time for another."""
@@ -248,7 +248,7 @@ class Responder:
 
     def _made(self, octets: bytes, now: datetime) -> _Kept | Response:
         """A new answer; of a plain query about a certificate that is known it is kept."""
-        query = self._plain.read(octets) or read_query(octets, most=self._answering.most_asked)
+        query = self._usual.read(octets) or read_query(octets, most=self._answering.most_asked)
         voice = self._voice(query)
         signer, until = voice.signer, self._until(voice, now)
         if until is None:
