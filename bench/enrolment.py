@@ -298,7 +298,7 @@ def _scep(disk: Path) -> Iterator[Figure]:
             ]
             return [posted(path, one, content_type="application/x-pki-message") for one in messages]
 
-        found = measured("scep", here, prepared, lambda messages: load(here.port, messages), 0.2)  # type: ignore[arg-type]
+        found = measured("scep", here, prepared, lambda messages: load(here.port, messages), 0.5)  # type: ignore[arg-type]
         yield found
         # of the same work: the plain act, and the two operations that nobody who speaks SCEP can leave out
         both = _opened_and_signed(device.key) * EACH
