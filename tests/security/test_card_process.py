@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_one_process_is_the_card_and_its_socket_is_its_users_alone(home):
 
 def test_a_stranger_is_not_answered(home, monkeypatch):
     """Another user, who got past the folder and the socket's mode, is hung up on."""
-    memory = making.fresh(secrets.token_bytes, pin=PIN, puk=PUK, management=MANAGEMENT)
+    memory = making.blank(secrets.token_bytes(16), pin=PIN, puk=PUK, management=MANAGEMENT)
     card, ready = running.Card(Kept(memory, lambda _memory: None), secrets.token_bytes), threading.Event()
     monkeypatch.setattr(os, "getuid", lambda: 65534)  # the user whose card it is
     serving = threading.Thread(target=card.serve, args=(home / folder.SOCKET, ready.set))
@@ -84,13 +85,20 @@ def test_a_stranger_is_not_answered(home, monkeypatch):
 
 
 def test_a_card_is_not_made_twice_and_not_made_badly(home):
-    memory = making.fresh(secrets.token_bytes, pin=PIN, puk=PUK, management=MANAGEMENT)
+    memory = making.blank(secrets.token_bytes(16), pin=PIN, puk=PUK, management=MANAGEMENT)
     folder.make(home, memory, secrets.token_bytes)
     with pytest.raises(Misuse, match="card-exists"):
         folder.make(home, memory, secrets.token_bytes)
-    for bad in ({"pin": b"12345"}, {"pin": b"12345678901"}, {"puk": b"1234"}, {"management": b"x"}):
+    good: dict[str, Any] = {"pin": PIN, "puk": PUK, "management": MANAGEMENT}
+    bads: list[dict[str, Any]] = [
+        {"pin": b"12345"},
+        {"pin": b"12345678901"},
+        {"puk": b"1234"},
+        {"management": b"x"},
+    ]
+    for bad in bads:
         with pytest.raises(Misuse, match="bad-card-codes"):
-            making.fresh(secrets.token_bytes, **{"pin": PIN, "puk": PUK, "management": MANAGEMENT} | bad)
+            making.blank(secrets.token_bytes(16), **{**good, **bad})
     (home / folder.SECRET).write_bytes(bytes(32))
     with pytest.raises(Refusal, match="altered-card"):
         folder.CardFolder(home, secrets.token_bytes)

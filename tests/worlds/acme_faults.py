@@ -7,9 +7,7 @@ each death the books of all three are looked through; at the end each order has 
 from __future__ import annotations
 
 import json
-import random
 import secrets
-import signal
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +24,8 @@ from e2s.security.keys.durable import replace_file
 from e2s.security.pki import store as pki_store
 from tests.worlds.acme import AcmeWorld, Word, csr
 from tests.worlds.enrolment import key
-from tests.worlds.enrolment_faults import _events, lived
-from tests.worlds.pki import Pki, make_pki
+from tests.worlds.enrolment_faults import _events, campaigned
+from tests.worlds.pki import Pki
 
 #: Accounts, and orders of each.
 ACCOUNTS, ORDERS = 3, 2
@@ -118,23 +116,5 @@ class Campaign:
             yield f"{len(mine)} orders with certificates, {len(issued)} issued, {len(accounts)} accounts"
 
 
-def main(folder: Path, seed: str, kills: int) -> dict[str, object]:
-    chance, pki = random.Random(seed), make_pki()
-    died, campaigns, faults = 0, 0, list[str]()
-    while died < kills and not faults:
-        campaign = Campaign(folder / f"{campaigns}", pki)
-        campaigns += 1
-        ended = False
-        while not ended and not faults:
-            status = lived(campaign.live, f"{chance.random()}" if died < kills else "")
-            ended = status == 0
-            if status == -signal.SIGKILL:
-                died += 1
-            elif status:
-                faults.append(f"a life ended with {status}")
-            faults += campaign.faults(ended=ended)
-    return {"kills": died, "campaigns": campaigns, "faults": faults}
-
-
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(campaigned(Campaign, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

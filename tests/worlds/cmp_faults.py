@@ -8,9 +8,7 @@ good, every other one is revoked, and none is there twice.
 from __future__ import annotations
 
 import json
-import random
 import secrets
-import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -32,8 +30,8 @@ from e2s.security.cmp.transactions import CONFIRMING
 from e2s.security.cmp.vocabulary import MEDIA_TYPE, Body, Status
 from e2s.security.pki import store as pki_store
 from tests.worlds.enrolment import World, key
-from tests.worlds.enrolment_faults import lived
-from tests.worlds.pki import Pki, make_pki
+from tests.worlds.enrolment_faults import campaigned
+from tests.worlds.pki import Pki
 
 NAME = "urn:e2s:market:alpha:box"
 CLIENTS, THREADS = 8, 3
@@ -141,23 +139,5 @@ class Campaign:
                 yield "confirmed and revoked, or neither"
 
 
-def main(folder: Path, seed: str, kills: int) -> dict[str, object]:
-    chance, pki = random.Random(seed), make_pki()
-    died, campaigns, faults = 0, 0, list[str]()
-    while died < kills and not faults:
-        campaign = Campaign(folder / f"{campaigns}", pki)
-        campaigns += 1
-        ended = False
-        while not ended and not faults:
-            status = lived(campaign.live, f"{chance.random()}" if died < kills else "")
-            ended = status == 0
-            if status == -signal.SIGKILL:
-                died += 1
-            elif status:
-                faults.append(f"a life ended with {status}")
-            faults += campaign.faults(ended=ended)
-    return {"kills": died, "campaigns": campaigns, "faults": faults}
-
-
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(campaigned(Campaign, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

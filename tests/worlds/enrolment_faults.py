@@ -163,11 +163,12 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(folder: Path, seed: str, kills: int) -> dict[str, object]:
+def campaigned(make, folder: Path, seed: str, kills: int) -> dict[str, object]:
+    """Campaigns that ``make`` gives for a folder and a PKI, each lived to its end, until so many kills."""
     chance, pki = random.Random(seed), make_pki()
     died, campaigns, faults = 0, 0, list[str]()
     while died < kills and not faults:
-        campaign = Campaign(folder / f"{campaigns}", pki)
+        campaign = make(folder / f"{campaigns}", pki)
         campaigns += 1
         ended = False
         while not ended and not faults:
@@ -182,4 +183,4 @@ def main(folder: Path, seed: str, kills: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(campaigned(Campaign, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

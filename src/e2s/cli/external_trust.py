@@ -76,7 +76,7 @@ def trust(  # noqa: PLR0913, PLR0917 - each is an option of the command
     )
     with opened(folder) as office, officer_of(officer, phrase_file) as signer:
         state = acts.trust(office, signer, made, why=why, dry=dry_run)
-    _tell(state, as_json=as_json, dry=dry_run)
+    tell(state, as_json=as_json, dry=dry_run)
 
 
 def forget(
@@ -91,7 +91,7 @@ def forget(
     """Trust a provider no more, nor map its users."""
     with opened(folder) as office, officer_of(officer, phrase_file) as signer:
         state = acts.forget(office, signer, name, why=why, dry=dry_run)
-    _tell(state, as_json=as_json, dry=dry_run)
+    tell(state, as_json=as_json, dry=dry_run)
 
 
 def undo(
@@ -106,13 +106,13 @@ def undo(
     """Take a record back; the record of that stays too."""
     with opened(folder) as office, officer_of(officer, phrase_file) as signer:
         state = acts.undo(office, signer, number, why=why, dry=dry_run)
-    _tell(state, as_json=as_json, dry=dry_run)
+    tell(state, as_json=as_json, dry=dry_run)
 
 
 def list_(folder: Domain, as_json: Json = False) -> None:
     """List the providers that are trusted, and for what; and how their users are named here."""
     with opened(folder) as office:
-        _tell(office.state(), as_json=as_json, dry=False)
+        tell(office.state(), as_json=as_json, dry=False)
 
 
 def records_(folder: Domain, as_json: Json = False) -> None:
@@ -183,7 +183,8 @@ def _about(one: records.Record) -> str:
     return f"{one.document['provider']} {rule['pattern']}" if rule else str(one.document["provider"])
 
 
-def _tell(state: State, *, as_json: bool, dry: bool) -> None:
+def tell(state: State, *, as_json: bool, dry: bool) -> None:
+    """Say what is trusted from now on, and who is known here by it."""
     rules = [
         {"provider": one.provider, "pattern": one.pattern, "party": one.party, "label": one.label}
         for one in state.rules

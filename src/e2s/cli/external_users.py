@@ -22,7 +22,7 @@ from e2s.cli.external_home import (
     all_lists,
     opened,
 )
-from e2s.cli.external_trust import _tell as tell
+from e2s.cli.external_trust import tell
 from e2s.cli.ra_home import case_meant, officer_of
 from e2s.cli.ra_home import opened as opened_ra
 from e2s.cli.report import document, say, table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from e2s.base.errors import Misuse
@@ -42,11 +41,6 @@ def blank(
         objects={piv.CHUID: _holder(serial), piv.CAPABILITIES: _capabilities(serial), piv.HISTORY: _HISTORY},
         erase_when_blocked=erase_when_blocked,
     )
-
-
-def fresh(random: Callable[[int], bytes], *, pin: bytes, puk: bytes, management: bytes) -> Memory:
-    """A card with a serial of its own."""
-    return blank(random(16), pin=pin, puk=puk, management=management)
 
 
 _HISTORY: Final = tlv.write(0xC1, b"\0") + tlv.write(0xC2, b"\0") + tlv.write(0xFE, b"")
